@@ -1,0 +1,126 @@
+"""howdah: the PostgreSQL driver for servers that are remote. PEP 249, sync and async.
+
+    with howdah.connect("postgresql://dbuser@db.example.net/mydb") as conn:
+        with conn.cursor() as cur:
+            cur.execute("SELECT * FROM accounts WHERE username = %s", ("alice",))
+            print(cur.fetchall())
+
+``AsyncConnection`` is the same with ``await``; it, and whatever needs asyncio, is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from howdah import _build
+
+_build.prepare(__path__[0])
+
+from typing import TYPE_CHECKING, Any
+
+from howdah import errors as errors
+from howdah._base.column import Column
+from howdah._base.connection import BaseConnection, IsolationLevel
+from howdah._base.info import ConnectionInfo
+from howdah._sync.connection import Connection
+from howdah._sync.cursor import Cursor
+from howdah.dbapi import (
+    BINARY,
+    DATETIME,
+    NUMBER,
+    ROWID,
+    STRING,
+    Binary,
+    Date,
+    DateFromTicks,
+    Time,
+    TimeFromTicks,
+    Timestamp,
+    TimestampFromTicks,
+    apilevel,
+    paramstyle,
+    threadsafety,
+)
+from howdah.errors import (
+    DatabaseError,
+    DataError,
+    Error,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    Warning,
+)
+
+if TYPE_CHECKING:
+    from howdah._async.connection import AsyncConnection
+    from howdah._async.cursor import AsyncCursor
+
+__version__ = "0.1.0"
+
+compiled: bool = _build.compiled_state()
+"""True when the modules with a ``.pxd`` are running compiled, False when they run as Python."""
+
+connect = Connection.connect
+
+__all__ = [
+    "BINARY",
+    "DATETIME",
+    "NUMBER",
+    "ROWID",
+    "STRING",
+    "AsyncConnection",
+    "AsyncCursor",
+    "BaseConnection",
+    "Binary",
+    "Column",
+    "Connection",
+    "ConnectionInfo",
+    "Cursor",
+    "DataError",
+    "DatabaseError",
+    "Date",
+    "DateFromTicks",
+    "Error",
+    "IntegrityError",
+    "InterfaceError",
+    "InternalError",
+    "IsolationLevel",
+    "NotSupportedError",
+    "OperationalError",
+    "ProgrammingError",
+    "Time",
+    "TimeFromTicks",
+    "Timestamp",
+    "TimestampFromTicks",
+    "Warning",
+    "apilevel",
+    "compiled",
+    "connect",
+    "errors",
+    "paramstyle",
+    "threadsafety",
+]
+
+_LAZY = {
+    "AsyncConnection": "howdah._async.connection",
+    "AsyncCursor": "howdah._async.cursor",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        from importlib import import_module
+
+        value = getattr(import_module(_LAZY[name]), name)
+        globals()[name] = value
+        return value
+    if name in ("embedded", "rows"):
+        from importlib import import_module
+
+        return import_module("howdah." + name)
+    raise AttributeError(f"module 'howdah' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(_LAZY))

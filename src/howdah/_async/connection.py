@@ -1,0 +1,181 @@
+# The sync twin of this file is generated from it by tools/unasync.py.
+"""AsyncConnection: one session with a server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast, overload
+
+from howdah._async._pair import Driver, Lock, SettableProperties, open_driver
+from howdah._async.cursor import AsyncCursor
+from howdah._base.connection import BaseConnection, IsolationLevel
+from howdah._typing import Row
+from howdah.config.conninfo import target_of
+from howdah.core.execute import run_sql
+from howdah.core.session import STATUS_IDLE, Session
+from howdah.errors import InterfaceError
+from howdah.rows import TupleRow, tuple_row
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from howdah._typing import Self
+    from howdah.config.conninfo import Target
+    from howdah.rows import RowFactory
+
+__all__ = ["AsyncConnection"]
+
+
+class AsyncConnection(BaseConnection[Row], SettableProperties):
+    """A session with a PostgreSQL server.
+
+    Made by ``await AsyncConnection.connect(...)``. As a context manager it commits when the block ends well, rolls back
+    when it raises, and closes either way.
+    """
+
+    _driver: Driver
+    cursor_factory: type[AsyncCursor[Any]]
+
+    def __init__(self, session: Session, target: Target, row_factory: RowFactory[Row]) -> None:
+        super().__init__(session, target)
+        self.row_factory = row_factory
+        self.cursor_factory = AsyncCursor
+        self._lock = Lock()
+
+    @overload
+    @classmethod
+    async def connect(
+        cls,
+        conninfo: str = "",
+        *,
+        autocommit: bool = False,
+        prepare_threshold: int | None = 1,
+        row_factory: RowFactory[Row],
+        cursor_factory: type[AsyncCursor[Any]] | None = None,
+        **kwargs: Any,
+    ) -> AsyncConnection[Row]: ...
+
+    @overload
+    @classmethod
+    async def connect(
+        cls,
+        conninfo: str = "",
+        *,
+        autocommit: bool = False,
+        prepare_threshold: int | None = 1,
+        cursor_factory: type[AsyncCursor[Any]] | None = None,
+        **kwargs: Any,
+    ) -> AsyncConnection[TupleRow]: ...
+
+    @classmethod
+    async def connect(
+        cls,
+        conninfo: str = "",
+        *,
+        autocommit: bool = False,
+        prepare_threshold: int | None = 1,
+        row_factory: RowFactory[Any] | None = None,
+        cursor_factory: type[AsyncCursor[Any]] | None = None,
+        **kwargs: Any,
+    ) -> AsyncConnection[Any]:
+        """Opens a connection.
+
+        ``conninfo`` is a URI (``postgresql://user:password@host:port/dbname``) or ``key=value`` pairs; keyword arguments
+        (host, port, dbname, user, password, connect_timeout, ...) come on top of it. ``connect_timeout`` is in seconds and
+        covers name look-up, TCP and authentication together; 10 by default, 0 for no limit.
+
+        Raises ProgrammingError for settings that cannot be read, ConnectionTimeout, or OperationalError with the reason
+        for each address that was tried; what the server said comes as the class of its SQLSTATE.
+        """
+        target = target_of(conninfo, kwargs)
+        session = Session()
+        self = cls(session, target, cast(Any, row_factory or tuple_row))
+        self.prepare_threshold = prepare_threshold
+        if cursor_factory is not None:
+            self.cursor_factory = cursor_factory
+        self._autocommit = bool(autocommit)
+        self._driver = await open_driver(target, session, self._on_news)
+        return self
+
+    async def close(self) -> None:
+        """Closes the connection; an open transaction is rolled back by the server. Closing twice does no harm."""
+        if self._closed:
+            return
+        self._closed = True
+        await self._driver.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._closed:
+            return
+        try:
+            if exc_type is None:
+                await self.commit()
+            elif not self._session.closed:
+                await self.rollback()
+        finally:
+            await self.close()
+
+    @overload
+    def cursor(self, *, binary: bool = False) -> AsyncCursor[Row]: ...
+
+    @overload
+    def cursor(self, *, binary: bool = False, row_factory: RowFactory[Any]) -> AsyncCursor[Any]: ...
+
+    def cursor(self, *, binary: bool = False, row_factory: RowFactory[Any] | None = None) -> AsyncCursor[Any]:
+        """A new cursor. ``binary``: results in binary format from the first use, of types howdah does not know as bytes."""
+        if self._closed or self._session.closed:
+            self._check_open()
+        cursor = self.cursor_factory(self, row_factory=row_factory)
+        cursor._binary = binary
+        return cursor
+
+    async def execute(
+        self, query: str | bytes, params: Any = None, *, prepare: bool | None = None, binary: bool = False
+    ) -> AsyncCursor[Row]:
+        """Runs one statement on a new cursor, and returns the cursor."""
+        cursor = self.cursor(binary=binary)
+        return await cursor.execute(query, params, prepare=prepare)
+
+    async def commit(self) -> None:
+        """Commits the transaction, if one is open. Waits for the server's word."""
+        await self._end_transaction(b"COMMIT")
+
+    async def rollback(self) -> None:
+        """Rolls the transaction back, if one is open."""
+        await self._end_transaction(b"ROLLBACK")
+
+    async def _end_transaction(self, sql: bytes) -> None:
+        async with self._lock:
+            self._check_open()
+            if self._session.transaction_status != STATUS_IDLE:
+                await self._driver.run(run_sql(self._session, sql))
+
+    async def set_autocommit(self, value: bool) -> None:
+        """Sets ``autocommit``; only outside a transaction."""
+        async with self._lock:
+            self._set("autocommit", value)
+
+    async def set_isolation_level(self, value: IsolationLevel | None) -> None:
+        """Sets ``isolation_level``; only outside a transaction."""
+        async with self._lock:
+            self._set("isolation_level", value)
+
+    async def set_read_only(self, value: bool | None) -> None:
+        """Sets ``read_only``; only outside a transaction."""
+        async with self._lock:
+            self._set("read_only", value)
+
+    async def set_deferrable(self, value: bool | None) -> None:
+        """Sets ``deferrable``; only outside a transaction."""
+        async with self._lock:
+            self._set("deferrable", value)
+
+    def fileno(self) -> int:
+        """The socket's file descriptor. Raises InterfaceError when the connection is closed."""
+        if self._closed:
+            raise InterfaceError("the connection is closed")
+        return self._driver.fileno()

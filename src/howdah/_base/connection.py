@@ -1,0 +1,178 @@
+"""What sync and async connections share: everything that waits for nothing."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic
+
+from howdah import errors
+from howdah._base.info import ConnectionInfo
+from howdah._typing import Row
+from howdah.core.session import STATUS_IDLE, Session
+from howdah.errors import Diagnostic, InterfaceError, ProgrammingError
+
+if TYPE_CHECKING:
+    from howdah.config.conninfo import Target
+    from howdah.rows import RowFactory
+
+NoticeHandler = Callable[[Diagnostic], None]
+
+
+class IsolationLevel(enum.IntEnum):
+    """Isolation levels of transactions (PostgreSQL manual, section 13.2); the numbers are psycopg's."""
+
+    READ_UNCOMMITTED = 1
+    READ_COMMITTED = 2
+    REPEATABLE_READ = 3
+    SERIALIZABLE = 4
+
+
+class BaseConnection(Generic[Row]):
+    """State of a connection: its session, its transaction settings, its handlers."""
+
+    Warning = errors.Warning
+    Error = errors.Error
+    InterfaceError = errors.InterfaceError
+    DatabaseError = errors.DatabaseError
+    DataError = errors.DataError
+    OperationalError = errors.OperationalError
+    IntegrityError = errors.IntegrityError
+    InternalError = errors.InternalError
+    ProgrammingError = errors.ProgrammingError
+    NotSupportedError = errors.NotSupportedError
+
+    row_factory: RowFactory[Row]
+
+    def __init__(self, session: Session, target: Target) -> None:
+        self._session = session
+        self._target = target
+        self._autocommit = False
+        self._isolation_level: IsolationLevel | None = None
+        self._read_only: bool | None = None
+        self._deferrable: bool | None = None
+        self._begin_sql = b"BEGIN"
+        self._closed = False
+        self._notice_handlers: list[NoticeHandler] = []
+
+    def __repr__(self) -> str:
+        target = self._target
+        state = "closed" if self.closed else self.info.transaction_status.name
+        return f"<{type(self).__module__.split('.')[0]}.{type(self).__qualname__} [{state}] ({target.user}@{target.address} database={target.dbname})>"
+
+    @property
+    def closed(self) -> bool:
+        """True when the connection cannot be used any more, whoever closed it."""
+        return self._closed or self._session.closed
+
+    @property
+    def broken(self) -> bool:
+        """True when the connection was lost, and not closed by close()."""
+        return self._session.closed and not self._closed
+
+    @property
+    def info(self) -> ConnectionInfo:
+        """Facts of the connection."""
+        return ConnectionInfo(self)
+
+    @property
+    def autocommit(self) -> bool:
+        """True: each statement is its own transaction. False, the default: the first statement begins one (PEP 249)."""
+        return self._autocommit
+
+    @property
+    def isolation_level(self) -> IsolationLevel | None:
+        """The isolation level of the transactions begun here; None is the server's default."""
+        return self._isolation_level
+
+    @property
+    def read_only(self) -> bool | None:
+        """Whether the transactions begun here are read only; None is the server's default."""
+        return self._read_only
+
+    @property
+    def deferrable(self) -> bool | None:
+        """Whether the transactions begun here are deferrable; None is the server's default."""
+        return self._deferrable
+
+    @property
+    def prepare_threshold(self) -> int | None:
+        """How often a statement runs before it is prepared on the server; None: never. The default is 1."""
+        return self._session.prepare_threshold
+
+    @prepare_threshold.setter
+    def prepare_threshold(self, value: int | None) -> None:
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+            raise ProgrammingError("prepare_threshold must be None or a number of uses, 0 or more")
+        self._session.prepare_threshold = value
+
+    @property
+    def prepared_max(self) -> int:
+        """How many statements are kept prepared on the server, the least recently used going first."""
+        return self._session.statements.max_entries
+
+    @prepared_max.setter
+    def prepared_max(self, value: int) -> None:
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ProgrammingError("prepared_max must be a number of statements, 1 or more")
+        self._session.statements.max_entries = value
+
+    def add_notice_handler(self, callback: NoticeHandler) -> None:
+        """Calls ``callback`` with the Diagnostic of each notice the server sends."""
+        self._notice_handlers.append(callback)
+
+    def remove_notice_handler(self, callback: NoticeHandler) -> None:
+        """Stops calling ``callback``. Raises ValueError when it is not registered."""
+        self._notice_handlers.remove(callback)
+
+    def _on_news(self) -> None:
+        """Hands on the notices that came with the last answer; a handler's error is logged, not raised."""
+        notices = self._session.notices
+        while notices:
+            fields = notices.popleft()
+            for handler in tuple(self._notice_handlers):
+                try:
+                    handler(Diagnostic(fields))
+                except Exception:
+                    import logging
+
+                    logging.getLogger("howdah.connection").exception("a notice handler raised")
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise InterfaceError("the connection is closed")
+        self._session.check_usable()
+
+    def _check_idle(self, setting: str) -> None:
+        self._check_open()
+        if self._session.transaction_status != STATUS_IDLE:
+            raise ProgrammingError(f"{setting} cannot change inside a transaction: commit() or rollback() first")
+
+    def _compose_begin(self) -> None:
+        words = ["BEGIN"]
+        if self._isolation_level is not None:
+            words.append("ISOLATION LEVEL " + self._isolation_level.name.replace("_", " "))
+        if self._read_only is not None:
+            words.append("READ ONLY" if self._read_only else "READ WRITE")
+        if self._deferrable is not None:
+            words.append("DEFERRABLE" if self._deferrable else "NOT DEFERRABLE")
+        self._begin_sql = " ".join(words).encode("ascii")
+
+    def _set(self, name: str, value: Any) -> None:
+        self._check_idle(name)
+        if name == "isolation_level":
+            value = None if value is None else IsolationLevel(value)
+        elif value is not None or name == "autocommit":
+            value = bool(value)
+        setattr(self, "_" + name, value)
+        self._compose_begin()
+
+    def __del__(self) -> None:
+        driver = getattr(self, "_driver", None)
+        if driver is None or self._closed or self._session.closed:
+            return
+        import warnings
+
+        warnings.warn(f"{self!r} was deleted while still open: close it, or use it in a with block", ResourceWarning, stacklevel=2)
+        driver.close_now()
+

@@ -1,0 +1,222 @@
+"""What sync and async cursors share: results, positions and rows; everything that waits for nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic
+
+from howdah._base.column import Column
+from howdah._typing import Row
+from howdah.core.execute import execute, execute_many
+from howdah.core.query import read_query
+from howdah.core.session import STATUS_IDLE
+from howdah.errors import InterfaceError, ProgrammingError
+from howdah.rows import tuple_row
+from howdah.wire.tags import rows_affected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from howdah._base.connection import BaseConnection
+    from howdah.core.operation import Operation
+    from howdah.rows import RowFactory
+
+_NO_ROWS: list[Any] = []
+
+
+class BaseCursor(Generic[Row]):
+    """A cursor whose results are all here: rows arrive with the execute that asked for them."""
+
+    arraysize = 1
+
+    def __init__(self, connection: BaseConnection[Any], *, row_factory: RowFactory[Row] | None = None) -> None:
+        self._conn = connection
+        self._session = connection._session
+        self._row_factory: RowFactory[Any] = row_factory if row_factory is not None else connection.row_factory
+        self._plain = self._row_factory is tuple_row
+        self._binary = False
+        self._closed = False
+        self._results: list[Any] | None = None
+        self._index = 0
+        self._rows: list[Any] = _NO_ROWS
+        self._position = 0
+        self._result: Any = None
+        self._make: Any = None
+        self._rowcount = -1
+        self._description: list[Column] | None = None
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "no result" if self._result is None else self.statusmessage
+        return f"<howdah.{type(self).__qualname__} [{state}] of {self._conn!r}>"
+
+    @property
+    def closed(self) -> bool:
+        """True when the cursor, or its connection, was closed."""
+        return self._closed or self._conn.closed
+
+    @property
+    def description(self) -> list[Column] | None:
+        """The columns of the result (PEP 249), None when it has no rows."""
+        if self._result is None or self._result.plan is None:
+            return None
+        if self._description is None:
+            self._description = [Column(facts) for facts in self._result.plan.columns]
+        return self._description
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows the last statement returned or changed (PEP 249); -1 when that is not known."""
+        if self._result is None:
+            return self._rowcount
+        tag = self._result.tag
+        return -1 if tag is None else rows_affected(tag)
+
+    @property
+    def rownumber(self) -> int | None:
+        """The index of the next row in the result, None when there is no result with rows."""
+        return None if self.description is None else self._position
+
+    @property
+    def statusmessage(self) -> str | None:
+        """The command tag of the last statement ("INSERT 0 1"), None when there is none."""
+        return None if self._result is None else self._result.tag
+
+    @property
+    def row_factory(self) -> RowFactory[Row]:
+        """What rows look like (howdah.rows); setting it changes the rows not yet fetched."""
+        return self._row_factory
+
+    @row_factory.setter
+    def row_factory(self, value: RowFactory[Row]) -> None:
+        self._row_factory = value
+        self._plain = value is tuple_row
+        self._set_maker()
+
+    def nextset(self) -> bool | None:
+        """Goes to the next result of a query with several statements; None when there is none (PEP 249)."""
+        self._check_open()
+        if self._results is None or self._index + 1 >= len(self._results):
+            return None
+        self._select(self._index + 1)
+        return True
+
+    def setinputsizes(self, sizes: Any) -> None:
+        """Does nothing: PostgreSQL needs no sizes (PEP 249 allows that)."""
+
+    def setoutputsize(self, size: Any, column: Any = None) -> None:
+        """Does nothing: PostgreSQL needs no sizes (PEP 249 allows that)."""
+
+    # -- for the shells
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise InterfaceError("the cursor is closed")
+        if self._conn._closed:
+            raise InterfaceError("the connection is closed")
+
+    def _submit(self, query: Any, params: Any, prepare: bool | None, binary: bool | None) -> Operation:
+        """Writes the statement into the send buffer; what the cursor held is gone."""
+        if self._closed or self._conn._closed:
+            self._check_open()
+        conn = self._conn
+        session = self._session
+        self._results = self._result = None
+        self._rows = _NO_ROWS
+        self._rowcount = -1
+        begin = None if conn._autocommit or session.transaction_status != STATUS_IDLE else conn._begin_sql
+        return execute(
+            session,
+            read_query(query, params is not None),
+            params,
+            begin,
+            self._binary if binary is None else binary,
+            prepare,
+        )
+
+    def _submit_many(self, query: Any, params_seq: Iterable[Any]) -> Operation | None:
+        """Writes the statement with every row of parameters; None when there are no rows."""
+        self._check_open()
+        conn = self._conn
+        session = self._session
+        self._results = self._result = None
+        self._rows = _NO_ROWS
+        self._rowcount = -1
+        rows = list(params_seq)
+        if not rows:
+            self._rowcount = 0
+            return None
+        begin = None if conn._autocommit or session.transaction_status != STATUS_IDLE else conn._begin_sql
+        return execute_many(session, read_query(query, True), rows, begin)
+
+    def _take(self, operation: Operation) -> None:
+        """Makes the first result of a finished operation the cursor's."""
+        self._results = results = operation.results
+        if results is None:
+            return
+        self._index = 0
+        self._result = result = results[0]
+        self._description = None
+        self._position = 0
+        self._rows = result.sink.taken()
+        if not self._plain:
+            self._set_maker()
+
+    def _take_many(self, operation: Operation) -> None:
+        """Keeps what many executions changed: a count, no rows."""
+        count = 0
+        for result in operation.results or ():
+            affected = -1 if result.tag is None else rows_affected(result.tag)
+            count = -1 if affected < 0 or count < 0 else count + affected
+        self._rowcount = count
+
+    def _select(self, index: int) -> None:
+        self._index = index
+        assert self._results is not None
+        self._result = self._results[index]
+        self._description = None
+        self._position = 0
+        self._rows = self._result.sink.taken()
+        if not self._plain:
+            self._set_maker()
+
+    def _set_maker(self) -> None:
+        self._make = None
+        if not self._plain and self._result is not None and self._result.plan is not None:
+            self._make = self._row_factory(self)
+
+    def _no_rows(self) -> None:
+        """Raises when there is nothing to fetch from."""
+        self._check_open()
+        if self._result is None:
+            raise ProgrammingError("there is no result to fetch from: execute a query first")
+        if self._result.plan is None:
+            raise ProgrammingError(f"the last statement ({self._result.tag or 'empty'}) returned no rows to fetch")
+
+    def _fetchone(self) -> Row | None:
+        if self._closed or self._result is None or self._result.plan is None:
+            self._no_rows()
+        position = self._position
+        if position >= len(self._rows):
+            return None
+        self._position = position + 1
+        row = self._rows[position]
+        return row if self._plain else self._make(row)  # type: ignore[no-any-return]
+
+    def _fetchmany(self, size: int) -> list[Row]:
+        if self._closed or self._result is None or self._result.plan is None:
+            self._no_rows()
+        if size < 0:
+            raise ProgrammingError("fetchmany takes a number of rows, 0 or more")
+        start = self._position
+        rows = self._rows[start : start + (size or self.arraysize)]
+        self._position = start + len(rows)
+        return rows if self._plain else [self._make(row) for row in rows]
+
+    def _fetchall(self) -> list[Row]:
+        if self._closed or self._result is None or self._result.plan is None:
+            self._no_rows()
+        start = self._position
+        rows = self._rows[start:] if start else self._rows
+        self._position = len(self._rows)
+        if not self._plain:
+            return [self._make(row) for row in rows]
+        return rows

@@ -1,0 +1,109 @@
+"""``Connection.info``: what is known of the session, without asking the server."""
+
+from __future__ import annotations
+
+import enum
+from datetime import tzinfo
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from howdah._base.connection import BaseConnection
+
+
+class TransactionStatus(enum.IntEnum):
+    """Where the session stands in a transaction; the numbers are libpq's."""
+
+    IDLE = 0
+    ACTIVE = 1
+    INTRANS = 2
+    INERROR = 3
+    UNKNOWN = 4
+
+
+_STATUS = {73: TransactionStatus.IDLE, 84: TransactionStatus.INTRANS, 69: TransactionStatus.INERROR}
+
+
+class ConnectionInfo:
+    """Facts of one connection. There is no password among them, on purpose."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: BaseConnection[Any]) -> None:
+        self._connection = connection
+
+    def __repr__(self) -> str:
+        return f"<ConnectionInfo {self.dsn}>"
+
+    @property
+    def vendor(self) -> str:
+        return "PostgreSQL"
+
+    @property
+    def host(self) -> str:
+        """The host's name or address, or the folder of the Unix socket."""
+        return self._connection._target.host
+
+    @property
+    def port(self) -> int:
+        return self._connection._target.port
+
+    @property
+    def dbname(self) -> str:
+        return self._connection._target.dbname
+
+    @property
+    def user(self) -> str:
+        return self._connection._target.user
+
+    @property
+    def dsn(self) -> str:
+        """A ``key=value`` string of the connection, without its password."""
+        from howdah.config.conninfo import make_conninfo
+
+        return make_conninfo(host=self.host, port=self.port, dbname=self.dbname, user=self.user)
+
+    @property
+    def backend_pid(self) -> int:
+        """The process ID of the server's side; a pooler may have made it up."""
+        return self._connection._session.backend_pid
+
+    @property
+    def transaction_status(self) -> TransactionStatus:
+        session = self._connection._session
+        if session.closed:
+            return TransactionStatus.UNKNOWN
+        if session.head is not None:
+            return TransactionStatus.ACTIVE
+        return _STATUS.get(session.transaction_status, TransactionStatus.UNKNOWN)
+
+    def parameter_status(self, name: str) -> str | None:
+        """A setting the server reports (manual, "Asynchronous Operations"), None when it reports no such one."""
+        return self._connection._session.parameters.get(name)
+
+    @property
+    def server_version(self) -> int:
+        """As libpq counts: 180006 for 18.6, 90624 for 9.6.24; 0 when the server did not say."""
+        text = (self.parameter_status("server_version") or "").split(" ")[0]
+        digits = ["".join(char for char in part if char.isdigit()) for part in text.split(".")]
+        if not digits[0]:
+            return 0
+        numbers = [int(part or 0) for part in digits] + [0, 0]
+        if numbers[0] >= 10:
+            return numbers[0] * 10000 + numbers[1]
+        return numbers[0] * 10000 + numbers[1] * 100 + numbers[2]
+
+    @property
+    def full_protocol_version(self) -> int:
+        """30000 for protocol 3.0."""
+        version = self._connection._session.protocol_version
+        return (version >> 16) * 10000 + (version & 0xFFFF)
+
+    @property
+    def timezone(self) -> tzinfo:
+        """The session's TimeZone; UTC where Python does not know it."""
+        return self._connection._session.registry.timezone
+
+    @property
+    def encoding(self) -> str:
+        """The Python codec of the session's text."""
+        return "utf-8"

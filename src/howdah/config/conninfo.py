@@ -1,0 +1,272 @@
+"""Where to connect and as whom: keyword arguments, ``key=value`` strings and URIs.
+
+The forms are libpq's (PostgreSQL manual, section 34.1.1). Errors name keys and never quote the string, which may hold a
+password; ``Target`` keeps the password where no repr, pickle or format reaches it.
+"""
+
+from __future__ import annotations
+
+import os
+from urllib.parse import unquote
+
+from howdah.errors import NotSupportedError, ProgrammingError
+
+DEFAULT_PORT = 5432
+# seconds for the whole connect: name look-up, TCP and authentication together
+DEFAULT_CONNECT_TIMEOUT_S = 10.0
+SOCKET_FOLDERS = ("/var/run/postgresql", "/tmp")
+
+# key -> what it means; the keys howdah acts on
+KEYS = {
+    "host": "name, address, or the folder of a Unix socket",
+    "hostaddr": "numeric address, no name look-up",
+    "port": "port number",
+    "dbname": "database",
+    "user": "role",
+    "password": "password",
+    "connect_timeout": "seconds for the whole connect, 0 for no limit",
+    "application_name": "shown in pg_stat_activity",
+    "fallback_application_name": "application_name where none is set",
+    "client_encoding": "UTF8 only",
+    "options": "command-line options for the session",
+    "sslmode": "disable, allow or prefer (TLS is not built yet)",
+}
+ALIASES = {"database": "dbname", "username": "user", "ssl": "sslmode"}
+PLAIN_SSLMODES = ("disable", "allow", "prefer")
+TLS_SSLMODES = ("require", "verify-ca", "verify-full")
+
+
+class Target:
+    """Everything a dial needs. ``address`` is for messages; the password is in no repr."""
+
+    __slots__ = ("_password", "connect_timeout_s", "dbname", "host", "hostaddr", "parameters", "port", "user")
+
+    def __init__(self, values: dict) -> None:
+        self._password = values.get("password") or None
+        self.hostaddr = values.get("hostaddr") or None
+        self.port = _port(values.get("port"))
+        self.host = values.get("host") or self.hostaddr or _default_host(self.port)
+        self.user = values.get("user") or _os_user()
+        self.dbname = values.get("dbname") or self.user
+        self.connect_timeout_s = _timeout(values.get("connect_timeout"))
+        mode = values.get("sslmode") or "prefer"
+        if mode in TLS_SSLMODES:
+            raise NotSupportedError(f"sslmode={mode} needs TLS, which this version of howdah does not speak yet")
+        if mode not in PLAIN_SSLMODES:
+            raise ProgrammingError(f"sslmode must be one of {', '.join(PLAIN_SSLMODES + TLS_SSLMODES)}")
+        encoding = values.get("client_encoding")
+        if encoding and encoding.upper().replace("-", "") not in ("UTF8", "UNICODE", "AUTO"):
+            raise NotSupportedError("client_encoding is always UTF8: howdah encodes and decodes text itself")
+        self.parameters = {"user": self.user, "database": self.dbname, "client_encoding": "UTF8"}
+        name = values.get("application_name") or values.get("fallback_application_name")
+        if name:
+            self.parameters["application_name"] = name
+        if values.get("options"):
+            self.parameters["options"] = values["options"]
+
+    def __reduce__(self):
+        raise TypeError("a connection target cannot be pickled: it holds a password")
+
+    def __repr__(self) -> str:
+        return f"<Target {self.address} dbname={self.dbname!r} user={self.user!r}>"
+
+    @property
+    def password(self) -> str | None:
+        return self._password
+
+    @property
+    def is_unix(self) -> bool:
+        return self.hostaddr is None and self.host[:1] in ("/", "@")
+
+    @property
+    def socket_path(self) -> str:
+        """The path of the Unix socket; ``@`` is Linux's abstract name space."""
+        path = f"{self.host}/.s.PGSQL.{self.port}"
+        return "\0" + path[1:] if self.host[0] == "@" else path
+
+    @property
+    def address(self) -> str:
+        if self.is_unix:
+            return f"socket {self.host}/.s.PGSQL.{self.port}"
+        host = self.hostaddr or self.host
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+
+def _port(value: str | None) -> int:
+    if not value:
+        return DEFAULT_PORT
+    try:
+        port = int(value)
+    except ValueError:
+        port = 0
+    if not 1 <= port <= 65535:
+        raise ProgrammingError("port must be a number between 1 and 65535")
+    return port
+
+
+def _timeout(value: str | None) -> float | None:
+    if value is None or value == "":
+        return DEFAULT_CONNECT_TIMEOUT_S
+    try:
+        seconds = float(value)
+    except ValueError:
+        raise ProgrammingError("connect_timeout must be a number of seconds") from None
+    if seconds != seconds or seconds == float("inf"):
+        raise ProgrammingError("connect_timeout must be a number of seconds")
+    return seconds if seconds > 0 else None
+
+
+def _default_host(port: int) -> str:
+    for folder in SOCKET_FOLDERS:
+        if os.path.exists(f"{folder}/.s.PGSQL.{port}"):
+            return folder
+    return "localhost"
+
+
+def _os_user() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        raise ProgrammingError("no user was given and the operating system knows none: set user=") from None
+
+
+def conninfo_to_dict(conninfo: str = "", **kwargs: object) -> dict:
+    """The settings of a ``key=value`` string or URI, keyword arguments on top; None among them means not given.
+
+    Raises ProgrammingError for a string that cannot be read and for a key that howdah does not know.
+    """
+    values = _parse(conninfo)
+    for key, value in kwargs.items():
+        if value is not None:
+            values[_known(key)] = str(value)
+    for key, value in values.items():
+        if "\0" in value:
+            raise ProgrammingError(f"the connection setting {key!r} holds a NUL character")
+    return values
+
+
+def make_conninfo(conninfo: str = "", **kwargs: object) -> str:
+    """A ``key=value`` string of the settings of ``conninfo`` and the keyword arguments on top of them."""
+    parts = []
+    for key, value in conninfo_to_dict(conninfo, **kwargs).items():
+        if not value or any(char in value for char in " \t\n\r'\\="):
+            value = "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+        parts.append(f"{key}={value}")
+    return " ".join(parts)
+
+
+def _known(key: str) -> str:
+    key = ALIASES.get(key, key)
+    if key in KEYS:
+        return key
+    from difflib import get_close_matches
+
+    close = get_close_matches(key, KEYS, 1)
+    hint = f"; did you mean {close[0]!r}?" if close else f"; the keys are {', '.join(KEYS)}"
+    shown = key if key.isidentifier() else "of that spelling"
+    raise ProgrammingError(f"there is no connection setting {shown!r}{hint}")
+
+
+def _parse(conninfo: str) -> dict:
+    if not isinstance(conninfo, str):
+        raise ProgrammingError(f"a connection string is a str, not {type(conninfo).__name__}")
+    if conninfo.startswith(("postgresql://", "postgres://")):
+        return _parse_uri(conninfo)
+    return _parse_pairs(conninfo)
+
+
+def _parse_pairs(text: str) -> dict:
+    values: dict = {}
+    at = 0
+    end = len(text)
+    while True:
+        while at < end and text[at].isspace():
+            at += 1
+        if at == end:
+            return values
+        start = at
+        while at < end and text[at] != "=" and not text[at].isspace():
+            at += 1
+        key = text[start:at]
+        while at < end and text[at].isspace():
+            at += 1
+        if at == end or text[at] != "=":
+            raise ProgrammingError('a connection string is a URI (postgresql://...) or "key=value" pairs: an = is missing')
+        at += 1
+        while at < end and text[at].isspace():
+            at += 1
+        key = _known(key)
+        value = []
+        if at < end and text[at] == "'":
+            at += 1
+            while at < end and text[at] != "'":
+                if text[at] == "\\" and at + 1 < end:
+                    at += 1
+                value.append(text[at])
+                at += 1
+            if at == end:
+                raise ProgrammingError(f"the connection string's value of {key!r} lacks its closing quote")
+            at += 1
+        else:
+            while at < end and not text[at].isspace():
+                if text[at] == "\\" and at + 1 < end:
+                    at += 1
+                value.append(text[at])
+                at += 1
+        values[key] = "".join(value)
+
+
+def _parse_uri(uri: str) -> dict:
+    values: dict = {}
+    rest = uri.split("://", 1)[1]
+    rest, _, query = rest.partition("?")
+    authority, slash, path = rest.partition("/")
+    if slash and path:
+        values["dbname"] = _decode(path, "dbname")
+    userinfo, at_sign, hostport = authority.rpartition("@")
+    if at_sign:
+        user, colon, password = userinfo.partition(":")
+        if user:
+            values["user"] = _decode(user, "user")
+        if colon:
+            values["password"] = _decode(password, "password")
+    if "," in hostport:
+        raise NotSupportedError("several hosts in one connection string are not supported yet")
+    if hostport.startswith("["):
+        host, bracket, port = hostport[1:].partition("]")
+        if not bracket or (port and port[0] != ":"):
+            raise ProgrammingError("the URI's IPv6 address lacks its closing bracket or is followed by something else than a port")
+        port = port[1:]
+    else:
+        host, _, port = hostport.partition(":")
+    if host:
+        values["host"] = _decode(host, "host")
+    if port:
+        values["port"] = port
+    if query:
+        for pair in query.split("&"):
+            key, equals, value = pair.partition("=")
+            if not equals:
+                raise ProgrammingError("a setting behind the URI's ? lacks its =")
+            values[_known(_decode(key, "a key"))] = _decode(value, key)
+    return values
+
+
+def _decode(text: str, what: str) -> str:
+    """Percent-decoding, strict: a stray % is an error and so are bytes that are not UTF-8."""
+    at = text.find("%")
+    while at >= 0:
+        if len(text) < at + 3 or any(char not in "0123456789abcdefABCDEF" for char in text[at + 1 : at + 3]):
+            raise ProgrammingError(f"the URI's {what} has a % that two hexadecimal digits do not follow; write %25 for a percent sign")
+        at = text.find("%", at + 1)
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise ProgrammingError(f"the URI's {what} is not UTF-8 behind its percent signs") from None
+
+
+def target_of(conninfo: str, kwargs: dict) -> Target:
+    """What ``connect`` was given, read and checked."""
+    return Target(conninfo_to_dict(conninfo, **kwargs))

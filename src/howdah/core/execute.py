@@ -1,0 +1,307 @@
+"""From a query and its parameters to messages: which statement, which formats, what goes out in one flush.
+
+    first use with parameters     Parse(unnamed) Bind Describe Execute Sync, text for columns not yet known
+    later uses                    Close Parse(named) once, then Bind Execute Sync; binary columns as known
+    first use without parameters  Query
+    first of a transaction        Parse Bind Execute of BEGIN in the same Sync group: if it fails, nothing behind it runs
+
+Nothing is left in the send buffer when a parameter cannot be encoded.
+"""
+
+from __future__ import annotations
+
+from howdah.core.operation import (
+    BIND,
+    CLOSE,
+    DESCRIBE,
+    EXECUTE,
+    PARSE,
+    QUIET,
+    SIMPLE,
+    SYNC,
+    Operation,
+)
+from howdah.core.statements import choose_formats
+from howdah.errors import DataError, Error, ProgrammingError
+from howdah.wire.frontend import (
+    put_count,
+    write_close_statement,
+    write_describe_portal,
+    write_execute,
+    write_parse,
+    write_query,
+    write_sync,
+)
+
+BEGIN_STEPS = bytes((PARSE, BIND, QUIET))
+BIND_EXECUTE_SYNC = bytes((BIND, EXECUTE, SYNC))
+BIND_DESCRIBE_EXECUTE_SYNC = bytes((BIND, DESCRIBE, EXECUTE, SYNC))
+PARSE_STEP = bytes((PARSE,))
+CLOSE_STEP = bytes((CLOSE,))
+SIMPLE_STEP = bytes((SIMPLE,))
+SIMPLE_THEN_SYNC = bytes((SIMPLE, SYNC))
+BIND_EXECUTE = bytes((BIND, EXECUTE))
+SYNC_STEP = bytes((SYNC,))
+
+
+def execute(session, query, params, begin, binary, prepare) -> Operation:
+    """Writes one statement and queues its operation.
+
+    ``query`` is a core.query.Query; ``params`` are its parameters or None; ``begin`` is the SQL that begins a
+    transaction in front of it, or None. ``binary``: every result in binary format. ``prepare``: True now, False
+    never, None by the session's threshold. Raises DataError or ProgrammingError before anything is queued.
+    """
+    session.check_usable()
+    out = session.outbuf
+    mark = out.pos
+    try:
+        if params is None:
+            values = []
+            codecs = []
+            oids = ()
+        else:
+            values = query.values(params)
+            codecs = choose_codecs(session.registry, values)
+            oids = oids_of(codecs)
+        operation = write_statement(session, out, query, values, codecs, oids, params is None, begin, binary, prepare)
+    except BaseException:
+        out.rewind(mark)
+        raise
+    operation.query = query
+    operation.bytes_out = out.pos - mark
+    session.submit(operation)
+    return operation
+
+
+def write_statement(session, out, query, values, codecs, oids, bare, begin, binary, prepare):
+    statement = None
+    if query.preparable and prepare is not False:
+        statement = session.statements.get(query.sql, oids)
+    named = statement is not None and (statement.prepared or may_prepare(session, statement, prepare))
+    if statement is not None:
+        statement.uses += 1
+    steps = b""
+    if begin is not None:
+        write_begin(out, begin)
+        steps = BEGIN_STEPS
+    if bare and not named and not binary:
+        if not query.sql:
+            raise ProgrammingError("the query is empty")
+        write_query(out, query.sql)
+        if begin is None:
+            operation = Operation(SIMPLE_STEP)
+        else:
+            write_sync(out)
+            operation = Operation(steps + SIMPLE_THEN_SYNC)
+        operation.statement = statement
+        return operation
+    if not query.single:
+        raise ProgrammingError(
+            "several statements in one query take no parameters and no binary results: run them one by one"
+        )
+    name = b""
+    formats = b"\1" if binary else b""
+    describe = True
+    remembered = False
+    if statement is not None:
+        if statement.described:
+            formats = choose_formats(statement.columns, session.registry.by_oid, binary)
+            remembered = True
+        if named:
+            name = statement.make_name()
+            if statement.prepared:
+                remembered = True
+                describe = not statement.described or not plan_fits(session, statement, formats)
+    if not (named and statement.prepared):
+        if named:
+            while session.statements.dropped:
+                write_close_statement(out, session.statements.dropped.pop())
+                steps += CLOSE_STEP
+            # closing what is not there is no error; what is there, behind a pooler, may be another client's
+            write_close_statement(out, name)
+            steps += CLOSE_STEP
+        write_parse(out, name, query.sql, oids)
+        steps += PARSE_STEP
+    write_bind(out, name, codecs, values, formats)
+    if describe:
+        write_describe_portal(out)
+    write_execute(out, 0)
+    write_sync(out)
+    tail = BIND_DESCRIBE_EXECUTE_SYNC if describe else BIND_EXECUTE_SYNC
+    operation = Operation(steps + tail if steps else tail)
+    operation.statement = statement
+    operation.remembered = remembered
+    if describe:
+        if statement is not None:
+            statement.formats = formats
+    else:
+        operation.plan = statement.plan
+    return operation
+
+
+def write_bind(out, name: bytes, codecs: list, values, result_formats: bytes) -> None:
+    """Bind the unnamed portal to the statement ``name``; values are encoded by their codecs, None is NULL."""
+    at = out.begin(66)
+    out.put_byte(0)
+    out.put_cstring(name)
+    count = len(codecs)
+    put_count(out, count)
+    for i in range(count):
+        codec = codecs[i]
+        out.put_i16(0 if codec is None else codec.encode_format)
+    put_count(out, count)
+    for i in range(count):
+        codec = codecs[i]
+        if codec is None:
+            out.put_i32(-1)
+        else:
+            codec.encode(out, values[i])
+    count = len(result_formats)
+    put_count(out, count)
+    for i in range(count):
+        out.put_i16(result_formats[i])
+    out.finish(at)
+
+
+def plan_fits(session, statement, formats) -> bool:
+    """Whether the plan made at the last Describe reads what Bind with ``formats`` will return."""
+    if statement.columns is None:
+        return True
+    return statement.plan is not None and statement.formats == formats and statement.registry is session.registry
+
+
+def may_prepare(session, statement, prepare) -> bool:
+    if session.pooler_suspected:
+        return False
+    if prepare:
+        return True
+    threshold = session.prepare_threshold
+    return threshold is not None and statement.uses >= threshold
+
+
+def write_begin(out, begin: bytes) -> None:
+    """BEGIN without a Sync of its own: if it fails, the server ignores the statement behind it."""
+    write_parse(out, b"", begin, ())
+    write_bind(out, b"", [], [], b"")
+    write_execute(out, 0)
+
+
+def choose_codecs(registry, values: list) -> list:
+    """The codec of each parameter, None for NULL. An error names the parameter."""
+    codecs = []
+    by_type = registry.by_type
+    i = 0
+    for value in values:
+        i += 1
+        if value is None:
+            codecs.append(None)
+            continue
+        codec = by_type.get(type(value))
+        if codec is None:
+            try:
+                codec = registry.codec_for(value)
+            except Error as exc:
+                raise type(exc)(f"parameter {i}: {exc}") from None
+        else:
+            codec = codec.for_value(value)
+        codecs.append(codec)
+    return codecs
+
+
+def oids_of(codecs: list) -> tuple:
+    """The parameter types a statement is parsed with; 0 lets the server choose."""
+    return tuple([0 if codec is None else codec.oid for codec in codecs])
+
+
+def run_sql(session, sql: bytes) -> Operation:
+    """A statement of our own (COMMIT, ROLLBACK) in the simple protocol."""
+    session.check_usable()
+    out = session.outbuf
+    mark = out.pos
+    write_query(out, sql)
+    operation = Operation(SIMPLE_STEP)
+    operation.bytes_out = out.pos - mark
+    session.submit(operation)
+    return operation
+
+
+def execute_many(session, query, rows: list, begin) -> Operation:
+    """Writes one statement with many rows of parameters as one pipeline in one Sync group.
+
+    Integer parameters take the widest type of their column, so that the statement is parsed once where it can be.
+    Rows that a RETURNING gives are counted, not kept.
+    """
+    session.check_usable()
+    if not query.single:
+        raise ProgrammingError("several statements in one query cannot be run with many rows: run them one by one")
+    out = session.outbuf
+    mark = out.pos
+    try:
+        batch = [query.values(row) for row in rows]
+        plans = [choose_codecs(session.registry, values) for values in batch]
+        widen(plans)
+        steps = bytearray()
+        if begin is not None:
+            write_begin(out, begin)
+            steps += BEGIN_STEPS
+        current = None
+        i = 0
+        for values in batch:
+            codecs = plans[i]
+            oids = oids_of(codecs)
+            if current is None or not same_types(current, oids):
+                write_parse(out, b"", query.sql, oids)
+                steps += PARSE_STEP
+                current = oids
+            try:
+                write_bind(out, b"", codecs, values, b"")
+            except Error as exc:
+                raise type(exc)(f"row {i + 1}: {exc}") from None
+            write_execute(out, 0)
+            steps += BIND_EXECUTE
+            i += 1
+        write_sync(out)
+        steps += SYNC_STEP
+    except BaseException:
+        out.rewind(mark)
+        raise
+    operation = Operation(bytes(steps))
+    operation.discard = True
+    operation.query = query
+    operation.bytes_out = out.pos - mark
+    session.submit(operation)
+    return operation
+
+
+def same_types(parsed: tuple, wanted: tuple) -> bool:
+    """Whether rows of types ``wanted`` fit a statement parsed for ``parsed``; NULL fits every type."""
+    for i in range(len(parsed)):
+        if wanted[i] != parsed[i] and wanted[i] != 0:
+            return False
+    return True
+
+
+def widen(plans: list) -> None:
+    """Gives every integer column the widest integer codec that one of its rows needs."""
+    if not plans:
+        return
+    for i in range(len(plans[0])):
+        widest = None
+        mixed = False
+        for codecs in plans:
+            codec = codecs[i]
+            if codec is None:
+                continue
+            if codec.name not in WIDTHS:
+                mixed = True
+                break
+            if widest is None or WIDTHS[codec.name] > WIDTHS[widest.name]:
+                widest = codec
+        if widest is None or mixed:
+            continue
+        for codecs in plans:
+            if codecs[i] is not None:
+                codecs[i] = widest
+
+
+WIDTHS = {"int2": 0, "int4": 1, "int8": 2, "numeric": 3}

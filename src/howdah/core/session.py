@@ -1,0 +1,472 @@
+"""The session: bytes in, facts out. No socket, no clock, no asyncio.
+
+A driver hands in what it reads (``get_buffer``, ``received``, ``receive_eof``) and sends what ``data_to_send`` gives.
+Requests are operations (core.operation): building one writes its messages into the send buffer and puts it at the end
+of the reply queue; the head of the queue owns every reply until its script is done. Notices, notifications and
+ParameterStatus may come between any two messages and belong to the session; FATAL and the end of the stream are legal
+at every point. What does not fit is a ProtocolError, and a closed session.
+
+The way of one ``execute()``, from the method to the bytes and back:
+
+    _sync/cursor.py      Cursor.execute
+    core/query.py        read_query: placeholders to $n
+    core/execute.py      execute: statement cache, codecs, messages, the operation
+    wire/frontend.py     write_parse, write_bind, ...
+    net/blocking.py      BlockingDriver.run: send, receive (net/aio.py for AsyncCursor)
+    core/session.py      received: messages to the operation at the head of the queue
+    core/operation.py    the script of replies, the results
+    core/rows.py         TupleSink.receive: DataRow to tuple
+
+Memory: the receive buffer is never moved while messages in it are read (wire/inbuf.py); user code that runs during
+decoding and calls back into the session gets an InterfaceError.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import cython
+else:
+    from howdah import _cy as cython
+
+from howdah.core.operation import (
+    ACTIONS,
+    ADVANCE,
+    COMPLETE,
+    COPY_DONE,
+    COPY_IN,
+    COPY_OUT,
+    CUSTOM,
+    DESCRIBE,
+    DESCRIBED,
+    EMPTY,
+    EXECUTE,
+    NO_DATA,
+    PARSE,
+    PARSED,
+    QUIET,
+    READY,
+    ROW,
+    SIMPLE,
+    START_COPY_BOTH,
+    START_COPY_IN,
+    START_COPY_OUT,
+    STARTUP,
+    STEP_NAMES,
+    SUSPENDED,
+    SYNC,
+    VIOLATION,
+    Operation,
+)
+from howdah.core.statements import StatementCache, make_plan
+from howdah.errors import (
+    Error,
+    InterfaceError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    ProtocolError,
+    error_from_fields,
+)
+from howdah.types.codec import _Codec
+from howdah.types.registry import UTC, registry_for
+from howdah.wire import backend, tags
+from howdah.wire.frontend import PROTOCOL_3_0, write_copy_fail, write_sync, write_terminate
+from howdah.wire.inbuf import InBuf
+from howdah.wire.limits import MAX_PRE_AUTH_BYTES
+from howdah.wire.outbuf import OutBuf
+
+if not cython.compiled:
+    from howdah.wire.bytes import read_i32
+
+# ReadyForQuery's word for the transaction: idle, in one, in a failed one; 0 before the first.
+STATUS_UNKNOWN = 0
+STATUS_IDLE = 73  # I
+STATUS_IN_TRANSACTION = 84  # T
+STATUS_IN_ERROR = 69  # E
+
+MAX_KEPT_NOTICES = 1000
+# Linux gives process IDs up to 4,194,304; poolers that make up their own go beyond.
+MAX_PROCESS_ID = 4_194_304
+# what an error means when it answers a statement we ran from memory: our memory of it is stale
+STALE_STATEMENT = frozenset({"26000", "0A000", "08P01", "42883", "42P05"})
+
+RAW = _Codec("unknown", 0, 0, False)
+
+
+class Session:
+    """The client's side of one PostgreSQL session.
+
+    ``transaction_status`` is the last ReadyForQuery's byte. ``failure`` is why the session is closed. ``notices`` and
+    ``notifications`` wait here until the shell hands them on.
+    """
+
+    __slots__ = (
+        "backend_key",
+        "backend_pid",
+        "bytes_in",
+        "closed",
+        "decoding",
+        "failure",
+        "finished",
+        "head",
+        "hook",
+        "inbuf",
+        "max_message_bytes",
+        "notices",
+        "notifications",
+        "outbuf",
+        "parameters",
+        "pooler_suspected",
+        "prepare_threshold",
+        "protocol_version",
+        "queue",
+        "registry",
+        "statements",
+        "terminated",
+        "transaction_status",
+    )
+
+    def __init__(self) -> None:
+        self.inbuf = InBuf()
+        self.outbuf = OutBuf()
+        self.queue = deque()
+        self.head = None
+        self.finished = []
+        self.transaction_status = STATUS_UNKNOWN
+        self.parameters = {}
+        self.backend_pid = 0
+        self.backend_key = b""
+        self.protocol_version = PROTOCOL_3_0
+        self.closed = False
+        self.terminated = False
+        self.failure = None
+        self.decoding = False
+        self.bytes_in = 0
+        self.max_message_bytes = MAX_PRE_AUTH_BYTES
+        self.notices = deque(maxlen=MAX_KEPT_NOTICES)
+        self.notifications = deque(maxlen=MAX_KEPT_NOTICES)
+        self.pooler_suspected = False
+        self.prepare_threshold = 1
+        self.registry = registry_for(UTC)
+        self.statements = StatementCache()
+        self.hook = None
+
+    def __reduce__(self):
+        raise TypeError("a session cannot be pickled")
+
+    # -- what a driver calls
+
+    def get_buffer(self):
+        """A writable view for the next read; book what was read with ``received``."""
+        if self.decoding:
+            raise InterfaceError("the session is reading a result; code called by it cannot use its connection")
+        return self.inbuf.get_buffer()
+
+    def received(self, count: int) -> int:
+        """Handles ``count`` bytes read into the last buffer; returns how many operations they finished."""
+        if self.decoding:
+            raise InterfaceError("the session is reading a result; code called by it cannot use its connection")
+        inbuf = self.inbuf
+        inbuf.received(count)
+        self.bytes_in += count
+        if self.head is not None:
+            self.head.bytes_in += count
+        before = len(self.finished)
+        hold = inbuf.store
+        base = hold
+        pos = inbuf.start
+        end = inbuf.end
+        inbuf.needed = 0
+        self.decoding = True
+        try:
+            while end - pos >= 5 and not self.closed:
+                head = self.head
+                if (
+                    base[pos] == 68
+                    and head is not None
+                    and head.sink is not None
+                    and (head.plan is not None or head.discard)
+                    and (head.step == EXECUTE or head.step == SIMPLE)
+                ):
+                    after = head.sink.receive(head.plan, base, pos, end)
+                    if after != pos:
+                        pos = after
+                        inbuf.start = pos
+                        continue
+                size = read_i32(base, pos + 1)
+                if size < 4 or size > self.max_message_bytes:
+                    raise ProtocolError(f"a message of type {shown(base[pos])} announces {size} bytes")
+                if size + 1 > end - pos:
+                    inbuf.needed = size + 1
+                    break
+                self.on_message(base[pos], hold, pos + 5, size - 4)
+                pos += size + 1
+                inbuf.start = pos
+        except Exception as exc:
+            self.fail(exc if isinstance(exc, Error) else broken_by(exc))
+        finally:
+            self.decoding = False
+        return len(self.finished) - before
+
+    def receive_eof(self) -> None:
+        """The server closed the stream."""
+        if self.terminated:
+            self.fail(InterfaceError("the connection is closed"))
+        else:
+            self.fail(OperationalError("the server closed the connection unexpectedly"))
+
+    def data_to_send(self) -> bytes:
+        """All that is to be sent; the buffer is empty afterwards."""
+        return self.outbuf.take()
+
+    def fail(self, exc: BaseException) -> None:
+        """Closes the session: every operation still waiting fails, the first with ``exc`` itself."""
+        first = not self.closed
+        self.closed = True
+        if first:
+            self.failure = exc
+        error = exc
+        while self.queue:
+            operation = self.queue.popleft()
+            if operation.error is None:
+                operation.error = with_facts(error, operation)
+            operation.done = True
+            self.finished.append(operation)
+            error = lost_with(exc)
+        self.head = None
+
+    def submit(self, operation: Operation) -> None:
+        """Puts an operation whose messages are in the send buffer at the end of the reply queue."""
+        self.queue.append(operation)
+        if self.head is None:
+            self.head = operation
+
+    def check_usable(self) -> None:
+        """Raises when no request can be made now."""
+        if self.closed:
+            raise closed_error(self.failure)
+        if self.decoding:
+            raise InterfaceError("the session is reading a result; code called by it cannot use its connection")
+
+    def take_finished(self) -> list:
+        """The operations finished since the last call."""
+        finished = self.finished
+        self.finished = []
+        return finished
+
+    def terminate(self) -> None:
+        """Writes Terminate; the driver sends it and closes."""
+        self.terminated = True
+        if not self.closed:
+            write_terminate(self.outbuf)
+
+    # -- messages
+
+    def on_message(self, kind, hold, pos, size):
+        head = self.head
+        if head is not None and kind < 128:
+            action = ACTIONS[head.step * 128 + kind]
+            if action != VIOLATION:
+                if action == ADVANCE:
+                    if size != 0 and head.step != QUIET:
+                        raise ProtocolError(f"{size} bytes in a message of type {shown(kind)}, which has none")
+                    self.advance(head)
+                elif action == COMPLETE:
+                    self.on_complete(head, backend.read_command_tag(bytes(hold[pos : pos + size])))
+                elif action == READY:
+                    self.on_ready(head, hold, pos, size)
+                elif action == DESCRIBED:
+                    self.on_row_description(head, bytes(hold[pos : pos + size]))
+                elif action == PARSED:
+                    self.on_parsed(head)
+                else:
+                    self.on_rare(head, action, kind, bytes(hold[pos : pos + size]))
+                return None
+        self.on_unowned(head, kind, bytes(hold[pos : pos + size]))
+        return None
+
+    def advance(self, head):
+        if head.advance():
+            self.queue.popleft()
+            self.head = self.queue[0] if self.queue else None
+            self.finished.append(head)
+        elif head.step == EXECUTE and head.result is None:
+            head.begin_result(head.plan)
+        return None
+
+    def on_ready(self, head, hold, pos, size):
+        if size != 1:
+            raise ProtocolError(f"a ReadyForQuery of {size} bytes")
+        status = hold[pos]
+        if status != STATUS_IDLE and status != STATUS_IN_TRANSACTION and status != STATUS_IN_ERROR:
+            raise ProtocolError(f"ReadyForQuery names the transaction status {shown(status)}")
+        self.transaction_status = status
+        self.advance(head)
+        return None
+
+    def on_complete(self, head, tag):
+        head.end_result(tag, False)
+        if head.step == EXECUTE:
+            self.advance(head)
+        elif head.statement is not None and not head.statement.described:
+            head.statement.set_columns(None)
+        if tag.startswith("D") and tag in ("DISCARD ALL", "DEALLOCATE ALL"):
+            self.statements.clear()
+        return None
+
+    def on_parsed(self, head):
+        if head.statement is not None and head.statement.name and not head.statement.prepared:
+            # the Parse of our own BEGIN comes first in the script and is not the statement's
+            if head.script.rfind(bytes((PARSE,))) == head.at:
+                head.statement.prepared = True
+        self.advance(head)
+        return None
+
+    def on_row_description(self, head, body):
+        columns = backend.read_row_description(body)
+        plan = make_plan(columns, self.registry.by_oid, RAW)
+        if head.statement is not None:
+            head.statement.set_columns(columns)
+            if head.step == DESCRIBE:
+                head.statement.plan = plan
+                head.statement.registry = self.registry
+        if head.step == DESCRIBE:
+            head.plan = plan
+            self.advance(head)
+        else:
+            head.begin_result(plan)
+        return None
+
+    def on_rare(self, head, action, kind, body):
+        if action == NO_DATA:
+            if head.statement is not None:
+                head.statement.set_columns(None)
+            head.plan = None
+            self.advance(head)
+        elif action == EMPTY:
+            head.end_result(None, False)
+            if head.step == EXECUTE:
+                self.advance(head)
+        elif action == SUSPENDED:
+            head.end_result(None, True)
+            self.advance(head)
+        elif action == START_COPY_IN:
+            head.fail(ProgrammingError("COPY FROM STDIN cannot run through execute(), which has no data to give it"))
+            write_copy_fail(self.outbuf, b"the client ran COPY through execute()")
+            if SYNC in head.script:
+                # the Sync that went out behind the statement was swallowed by the COPY
+                write_sync(self.outbuf)
+            if head.step == EXECUTE:
+                head.step = COPY_IN
+        elif action == START_COPY_OUT:
+            head.fail(ProgrammingError("COPY TO STDOUT cannot run through execute(), which returns rows"))
+            head.step = COPY_OUT
+        elif action == START_COPY_BOTH:
+            raise NotSupportedError("the server started replication streaming, which execute() does not read")
+        elif action == COPY_DONE:
+            head.step = head.script[head.at]
+        elif action == CUSTOM:
+            if head.take(self, kind, body):
+                self.advance(head)
+        elif action == ROW:
+            raise ProtocolError("a row arrived that no RowDescription announced")
+        return None
+
+    def on_unowned(self, head, kind, body):
+        """Messages that may come at any time, and those that may not come at all."""
+        if kind == 83:  # ParameterStatus
+            name, value = backend.read_parameter_status(body)
+            self.on_parameter(name, value)
+        elif kind == 78:  # NoticeResponse
+            self.notices.append(backend.read_error_fields(body))
+        elif kind == 65:  # NotificationResponse
+            self.notifications.append(backend.read_notification(body))
+        elif kind == 69:  # ErrorResponse
+            self.on_error(head, backend.read_error_fields(body))
+        else:
+            where = "no request is under way" if head is None else f"the request is at {STEP_NAMES[head.step]}"
+            raise ProtocolError(f"the server sent a message of type {shown(kind)} while {where}")
+        return None
+
+    def on_error(self, head, fields):
+        before_auth = self.transaction_status == STATUS_UNKNOWN
+        query = head.query.sql.decode("utf-8") if head is not None and head.query is not None else None
+        error = error_from_fields(
+            fields, query=query, sent=None if head is None else head.sent, pre_auth=before_auth
+        )
+        fatal = fields.get("V", fields.get("S", "")) in ("FATAL", "PANIC")
+        if head is None:
+            if not fatal:
+                raise ProtocolError(f"an error arrived that answers no request: {error}")
+        else:
+            head.fail(error)
+            statement = head.statement
+            if statement is not None and head.remembered and error.sqlstate in STALE_STATEMENT:
+                self.statements.discard(statement)
+            if head.step != STARTUP:
+                head.sink = None
+                head.result = None
+                head.skip_to_sync()
+        if fatal or (head is not None and head.step == STARTUP):
+            # the stream ends next: nothing behind this can be an answer
+            self.fail(error)
+        return None
+
+    def on_parameter(self, name, value):
+        self.parameters[name] = value
+        if name == "TimeZone":
+            self.registry = registry_for(timezone_of(value))
+        elif name == "client_encoding" and value.upper().replace("-", "") not in ("UTF8", "UNICODE", "SQL_ASCII"):
+            raise InternalError(
+                f"the session's client_encoding became {value!r}: howdah reads and writes UTF8 only, "
+                "so the connection was closed; do not SET client_encoding"
+            )
+        return None
+
+
+def shown(byte: int) -> str:
+    """A message type for people."""
+    return repr(chr(byte)) if 32 <= byte < 127 else f"0x{byte:02x}"
+
+
+def timezone_of(name: str) -> object:
+    """The tzinfo of a TimeZone setting; UTC for one that Python does not know."""
+    if name in ("UTC", "Etc/UTC", "GMT", "Etc/GMT", "Universal", "Zulu", "Etc/UCT", "UCT"):
+        return UTC
+    from zoneinfo import ZoneInfo
+
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        # a POSIX zone or one missing here: the same instants, labelled UTC
+        return UTC
+
+
+def closed_error(failure: object) -> Error:
+    """Why a closed session cannot be used."""
+    if failure is None or isinstance(failure, InterfaceError):
+        return InterfaceError("the connection is closed")
+    return OperationalError(f"the connection is closed: it was lost earlier ({failure})", sent=False)
+
+
+def broken_by(exc: Exception) -> Error:
+    """The error of a session that met an exception nobody foresaw: it cannot go on from the middle of a message."""
+    error = InternalError(f"reading the server's answer failed: {type(exc).__name__}: {exc}")
+    error.__cause__ = exc
+    return error
+
+
+def lost_with(exc: BaseException) -> Error:
+    """The error of a request that was in flight behind the one that failed with ``exc``."""
+    return OperationalError(f"the connection was lost with a request before this one: {exc}")
+
+
+def with_facts(error: object, operation: Operation) -> object:
+    """``error`` with what is known of the operation that it ends."""
+    if isinstance(error, Error) and error.sent is None:
+        error.sent = operation.sent
+    return error

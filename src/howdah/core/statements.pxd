@@ -1,0 +1,32 @@
+cimport cython
+from howdah.core.rows cimport RowPlan
+
+@cython.final
+cdef class Statement:
+    cdef readonly bytes sql
+    cdef readonly tuple oids
+    cdef public bytes name
+    cdef public Py_ssize_t uses
+    cdef public bint prepared
+    cdef public bint described
+    cdef readonly object columns
+    cdef public bytes formats
+    cdef public RowPlan plan
+    cdef public object registry
+    cpdef object set_columns(self, object columns)
+    cpdef object forget(self)
+    cpdef bytes make_name(self)
+
+@cython.final
+cdef class StatementCache:
+    cdef readonly object entries
+    cdef readonly list dropped
+    cdef public Py_ssize_t max_entries
+    @cython.locals(entry=Statement, old=Statement)
+    cpdef Statement get(self, bytes sql, tuple oids)
+    cpdef object discard(self, Statement statement)
+    @cython.locals(entry=Statement)
+    cpdef object clear(self)
+
+cpdef bytes choose_formats(object columns, dict by_oid, bint binary)
+cpdef RowPlan make_plan(tuple columns, dict by_oid, object fallback)

@@ -1,0 +1,285 @@
+"""The asyncio driver: a BufferedProtocol that reads straight into the session's buffer.
+
+One future an operation; no task, timer or lock a query. The event loop reads while the transport still writes, so a
+large request cannot dead-lock. Works on every loop that has ``create_connection(sock=...)``, uvloop included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+
+from howdah.core.startup import Startup
+from howdah.errors import ConnectionTimeout, InterfaceError, OperationalError
+from howdah.net.blocking import connection_lost
+from howdah.net.cancel import CANCEL_TIMEOUT_S
+from howdah.net.dial import (
+    numeric_addresses,
+    prepare_socket,
+    refused,
+    remaining,
+    shown_address,
+    timed_out,
+    unknown_host,
+)
+from howdah.wire.frontend import cancel_request
+
+
+class AioDriver(asyncio.BufferedProtocol):
+    """Moves bytes between one transport and one session, on one event loop."""
+
+    def __init__(self, session, news) -> None:
+        self.session = session
+        self.news = news
+        self.loop = asyncio.get_running_loop()
+        self.transport = None
+        self.startup = None
+        self.gone = self.loop.create_future()
+
+    # -- the event loop calls
+
+    def connection_made(self, transport) -> None:
+        self.transport = transport
+
+    def get_buffer(self, sizehint: int):
+        return self.session.get_buffer()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        session = self.session
+        if session.received(nbytes):
+            self.wake()
+        elif self.startup is not None and self.startup.work is not None:
+            self.wake_one(self.startup)
+        if session.outbuf.pos:
+            self.transport.write(session.data_to_send())
+        if session.closed:
+            self.transport.abort()
+
+    def eof_received(self) -> bool:
+        self.session.receive_eof()
+        self.wake()
+        return False
+
+    def connection_lost(self, exc) -> None:
+        session = self.session
+        if not session.closed:
+            if exc is None:
+                session.receive_eof()
+            else:
+                session.fail(connection_lost(exc) if isinstance(exc, OSError) else OperationalError(str(exc)))
+        self.wake()
+        if not self.gone.done():
+            self.gone.set_result(None)
+
+    def wake(self) -> None:
+        for operation in self.session.take_finished():
+            self.wake_one(operation)
+
+    def wake_one(self, operation) -> None:
+        waiter = operation.waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    # -- the shell calls
+
+    async def run(self, operation) -> None:
+        """Sends what the session has to send and waits until ``operation`` is done. Raises its error."""
+        session = self.session
+        waiter = operation.waiter = self.loop.create_future()
+        operation.sent = True
+        self.transport.write(session.data_to_send())
+        timer = None
+        try:
+            if operation.deadline is not None:
+                timer = self.loop.call_later(operation.deadline - time.monotonic(), self.expire, operation)
+            await waiter
+        except BaseException as exc:
+            if not operation.done:
+                await self.abandon(exc)
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+        if session.notices or session.notifications:
+            self.news()
+        if operation.error is not None:
+            raise operation.error
+
+    def expire(self, operation) -> None:
+        if not operation.done:
+            self.session.fail(ConnectionTimeout("the server did not answer in time"))
+            self.drop()
+            self.wake()
+
+    async def abandon(self, exc: BaseException) -> None:
+        """An operation was left in the middle: its answer must never meet another question, so the session ends."""
+        session = self.session
+        cancel = not session.closed and session.backend_key
+        peer = self.transport.get_extra_info("socket")
+        session.fail(OperationalError(f"the connection was closed: a request was interrupted ({type(exc).__name__})"))
+        self.wake()
+        try:
+            if cancel and peer is not None:
+                await send_cancel(self.loop, peer.family, peer.getpeername(), session.backend_pid, session.backend_key)
+        except OSError:
+            pass  # the server is gone: nothing runs there that could be cancelled
+        finally:
+            self.drop()
+
+    def drop(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+
+    async def close(self) -> None:
+        """Says good-bye and closes; waits for the socket to be closed, which the loop does at its next turn."""
+        session = self.session
+        if not session.closed:
+            session.terminate()
+            self.transport.write(session.data_to_send())
+            session.receive_eof()
+            self.wake()
+            self.transport.close()
+            if self.transport.get_write_buffer_size():
+                self.transport.abort()
+        await asyncio.shield(self.gone)
+
+    def close_now(self) -> None:
+        """Drops the socket without waiting: for a connection that was never closed."""
+        self.session.fail(InterfaceError("the connection is closed"))
+        self.drop()
+
+    def fileno(self) -> int:
+        """The socket's descriptor. Raises InterfaceError when it is closed."""
+        sock = self.transport.get_extra_info("socket")
+        if sock is None or sock.fileno() < 0:
+            raise InterfaceError("the connection is closed")
+        return sock.fileno()
+
+
+async def send_cancel(loop, family: int, peer, pid: int, key: bytes) -> None:
+    """CancelRequest on a connection of its own, at most two seconds. Raises OSError."""
+    with socket.socket(family, socket.SOCK_STREAM) as courier:
+        courier.setblocking(False)
+
+        async def deliver() -> None:
+            await loop.sock_connect(courier, peer)
+            await loop.sock_sendall(courier, cancel_request(pid, key))
+            while await loop.sock_recv(courier, 64):
+                continue
+
+        try:
+            await asyncio.wait_for(deliver(), CANCEL_TIMEOUT_S)
+        except asyncio.TimeoutError:
+            raise OSError("the cancel request was not taken in time") from None
+
+
+async def resolve(loop, target, deadline: float | None) -> list:
+    """getaddrinfo in a daemon thread, so that neither the loop nor its shutdown waits for a dead resolver."""
+    addresses = numeric_addresses(target)
+    if addresses is not None:
+        return addresses
+    answer = loop.create_future()
+
+    def settle(value: object) -> None:
+        if not answer.done():
+            answer.set_result(value)
+
+    def look_up() -> None:
+        try:
+            value: object = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+        except OSError as exc:
+            value = exc
+        except UnicodeError:
+            value = OSError(0, "it is no valid host name")
+        try:
+            loop.call_soon_threadsafe(settle, value)
+        except RuntimeError:
+            pass  # the loop was closed meanwhile: nobody waits for the answer
+
+    threading.Thread(target=look_up, name="howdah-resolve", daemon=True).start()
+    try:
+        value = await asyncio.wait_for(answer, remaining(deadline))
+    except asyncio.TimeoutError:
+        raise timed_out(target, "looking up the host name") from None
+    if isinstance(value, OSError):
+        raise unknown_host(target, value) from value
+    return value
+
+
+async def dial(loop, target, deadline: float | None) -> socket.socket:
+    """A connected non-blocking socket; the twin of net.dial.dial."""
+    errors: list = []
+    if target.is_unix:
+        candidates = [(socket.AF_UNIX, target.socket_path, target.address)]
+    else:
+        found = await resolve(loop, target, deadline)
+        candidates = [(entry[0], entry[4], shown_address(entry[4])) for entry in found]
+    for family, address, where in candidates:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            await asyncio.wait_for(loop.sock_connect(sock, address), remaining(deadline))
+            prepare_socket(sock)
+            return sock
+        except (ConnectionTimeout, asyncio.TimeoutError):
+            sock.close()
+            raise timed_out(target, "opening the connection") from None
+        except OSError as exc:
+            sock.close()
+            errors.append((where, exc))
+        except BaseException:
+            sock.close()
+            raise
+    raise refused(target, errors)
+
+
+async def connect(target, session, news) -> AioDriver:
+    """Dials ``target`` and starts ``session`` on it, all within the target's connect_timeout."""
+    loop = asyncio.get_running_loop()
+    deadline = None
+    if target.connect_timeout_s is not None:
+        deadline = time.monotonic() + target.connect_timeout_s
+    sock = await dial(loop, target, deadline)
+    driver = AioDriver(session, news)
+    try:
+        if target.is_unix:
+            await loop.create_unix_connection(lambda: driver, sock=sock)
+        else:
+            await loop.create_connection(lambda: driver, sock=sock)
+    except BaseException:
+        sock.close()
+        raise
+    startup = driver.startup = Startup(target.parameters, target.password)
+    try:
+        startup.begin(session)
+        await asyncio.wait_for(_start(driver, startup), remaining(deadline))
+    except asyncio.TimeoutError:
+        session.fail(ConnectionTimeout("the connect took too long"))
+        driver.drop()
+        await driver.gone
+        raise timed_out(target, "waiting for the server's answer") from None
+    except BaseException as exc:
+        session.fail(OperationalError(f"the connect was interrupted ({type(exc).__name__})"))
+        driver.drop()
+        await driver.gone
+        raise
+    finally:
+        driver.startup = None
+    return driver
+
+
+async def _start(driver: AioDriver, startup: Startup) -> None:
+    session = driver.session
+    startup.sent = True
+    while not startup.done:
+        startup.waiter = driver.loop.create_future()
+        driver.transport.write(session.data_to_send())
+        await startup.waiter
+        if startup.work is not None and not startup.done:
+            salted = await driver.loop.run_in_executor(None, startup.work)
+            if not startup.done:
+                startup.resume(session, salted)
+    if startup.error is not None:
+        raise startup.error

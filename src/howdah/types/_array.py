@@ -1,0 +1,247 @@
+"""Arrays of any type that has a codec.
+
+Binary (src/backend/utils/adt/arrayfuncs.c, array_send): int32 dimensions, a has-nulls flag, the element's OID,
+then for each dimension its length and lower bound, then the elements as length and bytes. Text: ``{1,NULL,"a b"}``,
+preceded by ``[l:u]=`` where a lower bound is not 1. Python's value is a list of lists; lower bounds are dropped.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import cython
+else:
+    from howdah import _cy as cython
+
+from howdah.errors import DataError, ProtocolError
+from howdah.types.codec import _Codec
+
+if not cython.compiled:
+    from howdah.wire.bytes import read_bytes, read_i32, read_u32
+
+MAX_DIMENSIONS = 6  # MAXDIM in src/include/utils/array.h
+
+
+class ArrayCodec(_Codec):
+    """list, nested once for each dimension."""
+
+    __slots__ = ("delimiter", "element")
+
+    def __init__(self, element: _Codec, delimiter: str = ",") -> None:
+        self.name = element.name + "[]"
+        self.oid = element.array_oid
+        self.array_oid = 0
+        self.binary_equal = element.binary_equal
+        self.atomic = False
+        self.encode_format = 1
+        self.element = element
+        self.delimiter = ord(delimiter)
+
+    # -- from the server
+
+    def decode_binary(self, data, pos, size):
+        if size < 12:
+            return self.wrong_size(size)
+        end = pos + size
+        dimensions = read_i32(data, pos)
+        if dimensions == 0:
+            if size != 12:
+                return self.wrong_size(size)
+            return []
+        if dimensions < 0 or dimensions > MAX_DIMENSIONS or size < 12 + 8 * dimensions:
+            raise ProtocolError(f"an array of {dimensions} dimensions in {size} bytes")
+        if read_u32(data, pos + 8) != self.element.oid:
+            raise DataError(f"an array of elements with OID {read_u32(data, pos + 8)} arrived as {self.name}")
+        if dimensions == 1:
+            count = read_i32(data, pos + 12)
+            at = pos + 20
+            # an element takes at least its length word: a lying count ends here, before any allocation
+            if count < 0 or count > (end - at) // 4:
+                raise ProtocolError(f"an array of {count} elements in {size} bytes")
+            element = self.element
+            items = []
+            while count > 0:
+                if end - at < 4:
+                    raise ProtocolError("an array ends before its last element")
+                length = read_i32(data, at)
+                at += 4
+                if length == -1:
+                    items.append(None)
+                else:
+                    if length < 0 or length > end - at:
+                        raise ProtocolError(f"an array element of {length} bytes does not fit its array")
+                    items.append(element.decode_binary(data, at, length))
+                    at += length
+                count -= 1
+            if at != end:
+                raise ProtocolError(f"{end - at} bytes are left over behind an array")
+            return items
+        return self.decode_nested(data, pos, size, dimensions)
+
+    def decode_nested(self, data, pos, size, dimensions):
+        end = pos + size
+        at = pos + 12 + 8 * dimensions
+        total = 1
+        lengths = []
+        for index in range(dimensions):
+            length = read_i32(data, pos + 12 + 8 * index)
+            if length < 0 or length > (end - at) // 4:
+                raise ProtocolError(f"an array dimension of {length} in {size} bytes")
+            total *= length
+            if total > (end - at) // 4:
+                raise ProtocolError(f"an array of {total} elements in {size} bytes")
+            lengths.append(length)
+        flat = []
+        for _ in range(total):
+            if end - at < 4:
+                raise ProtocolError("an array ends before its last element")
+            length = read_i32(data, at)
+            at += 4
+            if length == -1:
+                flat.append(None)
+                continue
+            if length < 0 or length > end - at:
+                raise ProtocolError(f"an array element of {length} bytes does not fit its array")
+            flat.append(self.element.decode_binary(data, at, length))
+            at += length
+        if at != end:
+            raise ProtocolError(f"{end - at} bytes are left over behind an array")
+        for length in reversed(lengths[1:]):
+            flat = [flat[i : i + length] for i in range(0, len(flat), length)] if length else []
+        return flat
+
+    def decode_text(self, data, pos, size):
+        text = read_bytes(data, pos, size)
+        return self.parse(text)
+
+    def parse(self, text: bytes) -> list:
+        """The list of an array in text format. Every level is closed and nothing follows the last brace."""
+        at = 0
+        if text[:1] == b"[":
+            at = text.find(b"=") + 1
+            if at == 0:
+                raise DataError(f"{text[:48]!r} is no {self.name}")
+        delimiter = self.delimiter
+        end = len(text)
+        stack: list = []
+        result = None
+        while at < end:
+            char = text[at]
+            if char == 123:  # {
+                level: list = []
+                if stack:
+                    stack[len(stack) - 1].append(level)
+                elif result is not None:
+                    break
+                else:
+                    result = level
+                stack.append(level)
+                if len(stack) > MAX_DIMENSIONS:
+                    break
+                at += 1
+                continue
+            if not stack:
+                break
+            if char == 125:  # }
+                stack.pop()
+                at += 1
+                continue
+            if char == delimiter:
+                at += 1
+                continue
+            if char == 34:  # a quoted element
+                start = at + 1
+                at = start
+                escaped = False
+                while at < end and text[at] != 34:
+                    if text[at] == 92:
+                        escaped = True
+                        at += 1
+                    at += 1
+                if at >= end:
+                    break
+                item = text[start:at]
+                if escaped:
+                    item = _unescape(item)
+                at += 1
+                stack[len(stack) - 1].append(self.element.decode_bytes(item, 0))
+                continue
+            start = at
+            while at < end and text[at] != delimiter and text[at] != 125:
+                at += 1
+            item = text[start:at]
+            stack[len(stack) - 1].append(None if item == b"NULL" else self.element.decode_bytes(item, 0))
+        if result is None or stack or at != end:
+            raise DataError(f"{text[:48]!r} is no {self.name}")
+        return result
+
+    # -- to the server
+
+    def encode(self, out, value) -> None:
+        lengths = self.measure(value)
+        at = out.pos
+        out.put_i32(0)
+        out.put_i32(len(lengths))
+        flags = out.pos
+        out.put_i32(0)
+        oid = self.element.oid
+        out.put_i32(oid if oid < 0x80000000 else oid - 0x100000000)
+        for length in lengths:
+            out.put_i32(length)
+            out.put_i32(1)
+        has_nulls = self.encode_level(out, value, 0, lengths)
+        end = out.pos
+        out.pos = at
+        out.put_i32(end - at - 4)
+        if has_nulls:
+            out.pos = flags
+            out.put_i32(1)
+        out.pos = end
+
+    def measure(self, value: list) -> list:
+        """The lengths of the dimensions, from the first element of each level."""
+        lengths = []
+        level = value
+        while isinstance(level, list):
+            if not level:
+                # {} and {{}} are the same empty array to PostgreSQL
+                return []
+            lengths.append(len(level))
+            level = level[0]
+        if len(lengths) > MAX_DIMENSIONS:
+            raise DataError(f"a list nested {len(lengths)} deep: PostgreSQL's arrays have at most {MAX_DIMENSIONS} dimensions")
+        return lengths
+
+    def encode_level(self, out, value, depth, lengths) -> bool:
+        has_nulls = False
+        if depth == len(lengths):  # an empty array
+            return False
+        if len(value) != lengths[depth]:
+            raise DataError("the list is not rectangular: all lists of one level need the same length")
+        last = depth + 1 == len(lengths)
+        for item in value:
+            if last:
+                if item is None:
+                    has_nulls = True
+                    out.put_i32(-1)
+                elif isinstance(item, list):
+                    raise DataError("the list is not rectangular: lists and values are mixed in one level")
+                else:
+                    self.element.encode(out, item)
+            elif not isinstance(item, list):
+                raise DataError("the list is not rectangular: lists and values are mixed in one level")
+            elif self.encode_level(out, item, depth + 1, lengths):
+                has_nulls = True
+        return has_nulls
+
+
+def _unescape(item: bytes) -> bytes:
+    out = bytearray()
+    at = 0
+    while at < len(item):
+        if item[at] == 92:
+            at += 1
+        if at < len(item):
+            out.append(item[at])
+        at += 1
+    return bytes(out)

@@ -1,0 +1,133 @@
+"""Which codec reads an OID and which one writes a Python value.
+
+``by_oid`` and ``by_type`` of a Registry never change once it is made: a session whose TimeZone changes gets
+another registry, so a plan that was built from one stays true to it.
+"""
+
+from __future__ import annotations
+
+from datetime import timezone as _timezone
+
+from howdah.errors import DataError, ProgrammingError
+from howdah.types import _array, _binary, _bool, _datetime, _json, _numeric, _string, _uuid
+
+UTC = _timezone.utc
+
+# The one list of the type families; a new family is registered here and nowhere else.
+FAMILIES = (_bool, _binary, _numeric, _string, _uuid, _datetime, _json)
+
+
+class Registry:
+    """Codecs by OID and by Python type; ``timezone`` is the session's."""
+
+    __slots__ = ("by_name", "by_oid", "by_type", "timezone")
+
+    def __init__(self, timezone) -> None:
+        self.timezone = timezone
+        self.by_oid = {}
+        self.by_name = {}
+        for family in FAMILIES:
+            for codec in family.CODECS:
+                if codec.name == "timestamptz" and timezone is not UTC:
+                    codec = _datetime.timestamptz_codec(timezone)
+                array = _array.ArrayCodec(codec)
+                self.by_oid[codec.oid] = codec
+                self.by_oid[codec.array_oid] = array
+                self.by_name[codec.name] = codec
+                self.by_name[array.name] = array
+        self.by_type = _by_type(self.by_name)
+
+    def codec_for(self, value: object) -> object:
+        """The codec that writes ``value``. Raises ProgrammingError when there is none."""
+        kind = type(value)
+        codec = self.by_type.get(kind)
+        if codec is not None:
+            return codec.for_value(value)
+        if isinstance(value, (list, tuple)):
+            if kind is tuple:
+                raise ProgrammingError("a tuple cannot be sent: pass a list for an array (col = ANY(%s))")
+            return self.array_for(value)
+        for base in kind.__mro__[1:]:
+            codec = self.by_type.get(base)
+            if codec is not None:
+                return codec.for_value(value)
+        if isinstance(value, dict):
+            raise ProgrammingError("a dict cannot be sent as it is: wrap it in howdah.types.json.Jsonb or Json")
+        raise ProgrammingError(f"a value of type {kind.__module__}.{kind.__qualname__} cannot be sent: howdah has no codec for it")
+
+    def array_for(self, items: list) -> object:
+        """The array codec that takes every value of a (nested) list."""
+        chosen = None
+        for value in _leaves(items):
+            codec = self.codec_for(value)
+            if codec is _string.UNKNOWN_TEXT:
+                codec = self.by_name["text"]
+            if chosen is None or codec is chosen:
+                chosen = codec
+                continue
+            if codec in INT_WIDTHS and chosen in INT_WIDTHS:
+                if INT_WIDTHS.index(codec) > INT_WIDTHS.index(chosen):
+                    chosen = codec
+                continue
+            raise DataError(f"the list mixes {chosen.name} and {codec.name}: an array has one element type")
+        if chosen is None:
+            # nothing to tell the type by: text NULLs, or an empty array whose type the server infers
+            return EMPTY_ARRAY if not any(True for _ in _every(items)) else self.by_name["text[]"]
+        return self.by_oid[chosen.array_oid] if chosen.array_oid in self.by_oid else _array.ArrayCodec(chosen)
+
+
+def _leaves(items):
+    for item in items:
+        if isinstance(item, list):
+            yield from _leaves(item)
+        elif item is not None:
+            yield item
+
+
+def _every(items):
+    for item in items:
+        if isinstance(item, list):
+            yield from _every(item)
+        else:
+            yield item
+
+
+INT_WIDTHS = [codec for codec in _numeric.CODECS if codec.name in ("int2", "int4", "int8", "numeric")]
+EMPTY_ARRAY = _string.EmptyArrayCodec("unknown", 0, 0, True, True, 0)
+
+
+def _by_type(by_name: dict) -> dict:
+    import datetime
+    import decimal
+    import uuid
+
+    from howdah.types.json import Json, Jsonb
+
+    return {
+        int: _numeric.PYTHON_INT,
+        str: _string.UNKNOWN_TEXT,
+        bool: by_name["bool"],
+        float: by_name["float8"],
+        bytes: by_name["bytea"],
+        bytearray: by_name["bytea"],
+        memoryview: by_name["bytea"],
+        decimal.Decimal: by_name["numeric"],
+        uuid.UUID: by_name["uuid"],
+        datetime.date: by_name["date"],
+        datetime.datetime: _datetime.PYTHON_DATETIME,
+        Json: by_name["json"],
+        Jsonb: by_name["jsonb"],
+    }
+
+
+_registries: dict = {}
+
+
+def registry_for(timezone) -> Registry:
+    """The registry of sessions in ``timezone``, made once."""
+    registry = _registries.get(timezone)
+    if registry is None:
+        if len(_registries) > 256:
+            _registries.clear()
+        registry = _registries[timezone] = Registry(timezone)
+    return registry

