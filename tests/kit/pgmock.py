@@ -91,11 +91,14 @@ class Session:
         return data
 
     def drain(self, limit_s: float) -> bool:
-        """Record what comes until EOF or the mock's end. False when `limit_s` seconds were not enough."""
+        """Record what comes until EOF. False when `limit_s` seconds were not enough.
+
+        The mock's end is an EOF too, behind the bytes that have come before it: none is left unrecorded.
+        """
         deadline = time.monotonic() + limit_s
         self.waiting_idle = True
         try:
-            while not self.stopping.is_set():
+            while True:
                 data = self.read_bytes(deadline)
                 with contextlib.suppress(m.FramingError):
                     self.received += self._splitter.feed(data)
@@ -105,7 +108,6 @@ class Session:
             return False
         finally:
             self.waiting_idle = False
-        return True
 
     def send(self, data: bytes) -> None:
         """Send all of it, bounded by timeout_s. Raises ClientLeft when the client is gone."""

@@ -92,7 +92,7 @@ class AsyncConnection(BaseConnection[Row], SettableProperties):
         self.prepare_threshold = prepare_threshold
         if cursor_factory is not None:
             self.cursor_factory = cursor_factory
-        self._autocommit = bool(autocommit)
+        self._compose_begin(bool(autocommit))
         self._driver = await open_driver(target, session, self._on_news)
         return self
 

@@ -47,11 +47,9 @@ class BaseConnection(Generic[Row]):
     def __init__(self, session: Session, target: Target) -> None:
         self._session = session
         self._target = target
-        self._autocommit = False
         self._isolation_level: IsolationLevel | None = None
         self._read_only: bool | None = None
         self._deferrable: bool | None = None
-        self._begin_sql = b"BEGIN"
         self._closed = False
         self._notice_handlers: list[NoticeHandler] = []
 
@@ -78,7 +76,7 @@ class BaseConnection(Generic[Row]):
     @property
     def autocommit(self) -> bool:
         """True: each statement is its own transaction. False, the default: the first statement begins one (PEP 249)."""
-        return self._autocommit
+        return self._session.begin is None
 
     @property
     def isolation_level(self) -> IsolationLevel | None:
@@ -148,7 +146,11 @@ class BaseConnection(Generic[Row]):
         if self._session.transaction_status != STATUS_IDLE:
             raise ProgrammingError(f"{setting} cannot change inside a transaction: commit() or rollback() first")
 
-    def _compose_begin(self) -> None:
+    def _compose_begin(self, autocommit: bool) -> None:
+        """Tells the session what begins a transaction: nothing in autocommit."""
+        if autocommit:
+            self._session.begin = None
+            return
         words = ["BEGIN"]
         if self._isolation_level is not None:
             words.append("ISOLATION LEVEL " + self._isolation_level.name.replace("_", " "))
@@ -156,16 +158,17 @@ class BaseConnection(Generic[Row]):
             words.append("READ ONLY" if self._read_only else "READ WRITE")
         if self._deferrable is not None:
             words.append("DEFERRABLE" if self._deferrable else "NOT DEFERRABLE")
-        self._begin_sql = " ".join(words).encode("ascii")
+        self._session.begin = " ".join(words).encode("ascii")
 
     def _set(self, name: str, value: Any) -> None:
         self._check_idle(name)
-        if name == "isolation_level":
-            value = None if value is None else IsolationLevel(value)
-        elif value is not None or name == "autocommit":
-            value = bool(value)
+        if name == "autocommit":
+            self._compose_begin(bool(value))
+            return
+        if value is not None:
+            value = IsolationLevel(value) if name == "isolation_level" else bool(value)
         setattr(self, "_" + name, value)
-        self._compose_begin()
+        self._compose_begin(self.autocommit)
 
     def __del__(self) -> None:
         driver = getattr(self, "_driver", None)

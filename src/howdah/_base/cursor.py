@@ -6,16 +6,11 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from howdah._base.column import Column
 from howdah._typing import Row
-from howdah.core.execute import execute, execute_many
-from howdah.core.query import read_query
-from howdah.core.session import STATUS_IDLE
 from howdah.errors import InterfaceError, ProgrammingError
 from howdah.rows import tuple_row
 from howdah.wire.tags import rows_affected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from howdah._base.connection import BaseConnection
     from howdah.core.operation import Operation
     from howdah.rows import RowFactory
@@ -113,39 +108,13 @@ class BaseCursor(Generic[Row]):
         if self._conn._closed:
             raise InterfaceError("the connection is closed")
 
-    def _submit(self, query: Any, params: Any, prepare: bool | None, binary: bool | None) -> Operation:
-        """Writes the statement into the send buffer; what the cursor held is gone."""
+    def _reset(self) -> None:
+        """Lets go of what the cursor held. Raises InterfaceError when it, or its connection, was closed."""
         if self._closed or self._conn._closed:
             self._check_open()
-        conn = self._conn
-        session = self._session
         self._results = self._result = None
         self._rows = _NO_ROWS
         self._rowcount = -1
-        begin = None if conn._autocommit or session.transaction_status != STATUS_IDLE else conn._begin_sql
-        return execute(
-            session,
-            read_query(query, params is not None),
-            params,
-            begin,
-            self._binary if binary is None else binary,
-            prepare,
-        )
-
-    def _submit_many(self, query: Any, params_seq: Iterable[Any]) -> Operation | None:
-        """Writes the statement with every row of parameters; None when there are no rows."""
-        self._check_open()
-        conn = self._conn
-        session = self._session
-        self._results = self._result = None
-        self._rows = _NO_ROWS
-        self._rowcount = -1
-        rows = list(params_seq)
-        if not rows:
-            self._rowcount = 0
-            return None
-        begin = None if conn._autocommit or session.transaction_status != STATUS_IDLE else conn._begin_sql
-        return execute_many(session, read_query(query, True), rows, begin)
 
     def _take(self, operation: Operation) -> None:
         """Makes the first result of a finished operation the cursor's."""

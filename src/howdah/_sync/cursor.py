@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from howdah._base.cursor import BaseCursor
 from howdah._typing import Row
+from howdah.core.execute import execute, execute_many
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,8 +56,11 @@ class Cursor(BaseCursor[Row]):
         parameters that cannot be sent, before anything is.
         """
         conn = self._conn
+        self._reset()
         with conn._lock:
-            operation = self._submit(query, params, prepare, binary)
+            operation = execute(
+                conn._session, query, params, self._binary if binary is None else binary, prepare
+            )
             conn._driver.run(operation)
         self._take(operation)
         return self
@@ -68,11 +72,15 @@ class Cursor(BaseCursor[Row]):
         nothing of the batch stays (outside a transaction the batch is one).
         """
         conn = self._conn
+        self._reset()
+        rows = list(params_seq)
+        if not rows:
+            self._rowcount = 0
+            return
         with conn._lock:
-            operation = self._submit_many(query, params_seq)
-            if operation is not None:
-                conn._driver.run(operation)
-                self._take_many(operation)
+            operation = execute_many(conn._session, query, rows)
+            conn._driver.run(operation)
+        self._take_many(operation)
 
     def fetchone(self) -> Row | None:
         """The next row, None behind the last one."""

@@ -21,6 +21,8 @@ from howdah.core.operation import (
     SYNC,
     Operation,
 )
+from howdah.core.query import read_query
+from howdah.core.session import STATUS_IDLE
 from howdah.core.statements import choose_formats
 from howdah.errors import DataError, Error, ProgrammingError
 from howdah.wire.frontend import (
@@ -44,14 +46,16 @@ BIND_EXECUTE = bytes((BIND, EXECUTE))
 SYNC_STEP = bytes((SYNC,))
 
 
-def execute(session, query, params, begin, binary, prepare) -> Operation:
+def execute(session, text, params, binary, prepare) -> Operation:
     """Writes one statement and queues its operation.
 
-    ``query`` is a core.query.Query; ``params`` are its parameters or None; ``begin`` is the SQL that begins a
-    transaction in front of it, or None. ``binary``: every result in binary format. ``prepare``: True now, False
-    never, None by the session's threshold. Raises DataError or ProgrammingError before anything is queued.
+    ``text`` is the query, ``params`` are its parameters or None. ``binary``: every result in binary format.
+    ``prepare``: True now, False never, None by the session's threshold. Raises DataError or ProgrammingError before
+    anything is queued.
     """
     session.check_usable()
+    query = read_query(text, params is not None)
+    begin = session.begin if session.transaction_status == STATUS_IDLE else None
     out = session.outbuf
     mark = out.pos
     try:
@@ -105,13 +109,15 @@ def write_statement(session, out, query, values, codecs, oids, bare, begin, bina
     remembered = False
     if statement is not None:
         if statement.described:
-            formats = choose_formats(statement.columns, session.registry.by_oid, binary)
             remembered = True
+            if named and statement.prepared and plan_fits(session, statement, binary):
+                formats = statement.formats
+                describe = False
+            else:
+                formats = choose_formats(statement.columns, session.registry.by_oid, binary)
         if named:
             name = statement.make_name()
-            if statement.prepared:
-                remembered = True
-                describe = not statement.described or not plan_fits(session, statement, formats)
+            remembered = remembered or statement.prepared
     if not (named and statement.prepared):
         if named:
             while session.statements.dropped:
@@ -134,6 +140,7 @@ def write_statement(session, out, query, values, codecs, oids, bare, begin, bina
     if describe:
         if statement is not None:
             statement.formats = formats
+            statement.binary = binary
     else:
         operation.plan = statement.plan
     return operation
@@ -163,11 +170,11 @@ def write_bind(out, name: bytes, codecs: list, values, result_formats: bytes) ->
     out.finish(at)
 
 
-def plan_fits(session, statement, formats) -> bool:
-    """Whether the plan made at the last Describe reads what Bind with ``formats`` will return."""
+def plan_fits(session, statement, binary) -> bool:
+    """Whether the plan of the last Describe is what would be asked for again."""
     if statement.columns is None:
         return True
-    return statement.plan is not None and statement.formats == formats and statement.registry is session.registry
+    return statement.plan is not None and statement.binary == binary and statement.registry is session.registry
 
 
 def may_prepare(session, statement, prepare) -> bool:
@@ -210,7 +217,11 @@ def choose_codecs(registry, values: list) -> list:
 
 def oids_of(codecs: list) -> tuple:
     """The parameter types a statement is parsed with; 0 lets the server choose."""
-    return tuple([0 if codec is None else codec.oid for codec in codecs])
+    oids = []
+    for item in codecs:
+        codec = item
+        oids.append(0 if codec is None else codec.oid)
+    return tuple(oids)
 
 
 def run_sql(session, sql: bytes) -> Operation:
@@ -225,13 +236,15 @@ def run_sql(session, sql: bytes) -> Operation:
     return operation
 
 
-def execute_many(session, query, rows: list, begin) -> Operation:
+def execute_many(session, text, rows: list) -> Operation:
     """Writes one statement with many rows of parameters as one pipeline in one Sync group.
 
     Integer parameters take the widest type of their column, so that the statement is parsed once where it can be.
     Rows that a RETURNING gives are counted, not kept.
     """
     session.check_usable()
+    query = read_query(text, True)
+    begin = session.begin if session.transaction_status == STATUS_IDLE else None
     if not query.single:
         raise ProgrammingError("several statements in one query cannot be run with many rows: run them one by one")
     out = session.outbuf

@@ -2,7 +2,7 @@ cimport cython
 from howdah.core.operation cimport Operation
 from howdah.core.rows cimport RowPlan
 from howdah.core.statements cimport StatementCache, make_plan
-from howdah.wire.bytes cimport read_i32
+from howdah.wire.bytes cimport find_nul, read_bytes, read_i32, read_text
 from howdah.wire.inbuf cimport InBuf
 from howdah.wire.outbuf cimport OutBuf
 from howdah.wire.frontend cimport write_copy_fail, write_sync, write_terminate
@@ -36,6 +36,7 @@ cdef class Session:
     cdef public object registry
     cdef readonly StatementCache statements
     cdef public object hook
+    cdef public bytes begin
 
     cpdef object get_buffer(self)
     @cython.locals(inbuf=InBuf, before=Py_ssize_t, hold=bytearray, base="const unsigned char *", pos=Py_ssize_t,
@@ -50,10 +51,10 @@ cdef class Session:
     cpdef list take_finished(self)
     cpdef object terminate(self)
     @cython.locals(head=Operation, action=int)
-    cdef object on_message(self, unsigned char kind, bytearray hold, Py_ssize_t pos, Py_ssize_t size)
+    cdef object on_message(self, unsigned char kind, const unsigned char *data, Py_ssize_t pos, Py_ssize_t size)
     cdef object advance(self, Operation head)
     @cython.locals(status=int)
-    cdef object on_ready(self, Operation head, bytearray hold, Py_ssize_t pos, Py_ssize_t size)
+    cdef object on_ready(self, Operation head, const unsigned char *data, Py_ssize_t pos, Py_ssize_t size)
     cdef object on_complete(self, Operation head, str tag)
     cdef object on_parsed(self, Operation head)
     cdef object on_row_description(self, Operation head, bytes body)

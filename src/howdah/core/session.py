@@ -80,7 +80,7 @@ from howdah.wire.limits import MAX_PRE_AUTH_BYTES
 from howdah.wire.outbuf import OutBuf
 
 if not cython.compiled:
-    from howdah.wire.bytes import read_i32
+    from howdah.wire.bytes import find_nul, read_bytes, read_i32, read_text
 
 # ReadyForQuery's word for the transaction: idle, in one, in a failed one; 0 before the first.
 STATUS_UNKNOWN = 0
@@ -100,13 +100,15 @@ RAW = _Codec("unknown", 0, 0, False)
 class Session:
     """The client's side of one PostgreSQL session.
 
-    ``transaction_status`` is the last ReadyForQuery's byte. ``failure`` is why the session is closed. ``notices`` and
+    ``transaction_status`` is the last ReadyForQuery's byte. ``begin`` is the SQL that begins a transaction in front of a
+    statement that finds none open, or None (autocommit). ``failure`` is why the session is closed. ``notices`` and
     ``notifications`` wait here until the shell hands them on.
     """
 
     __slots__ = (
         "backend_key",
         "backend_pid",
+        "begin",
         "bytes_in",
         "closed",
         "decoding",
@@ -154,6 +156,7 @@ class Session:
         self.registry = registry_for(UTC)
         self.statements = StatementCache()
         self.hook = None
+        self.begin = None
 
     def __reduce__(self):
         raise TypeError("a session cannot be pickled")
@@ -167,7 +170,7 @@ class Session:
         return self.inbuf.get_buffer()
 
     def received(self, count: int) -> int:
-        """Handles ``count`` bytes read into the last buffer; returns how many operations they finished."""
+        """Handles ``count`` bytes read into the last buffer; returns how many operations with a waiter they finished."""
         if self.decoding:
             raise InterfaceError("the session is reading a result; code called by it cannot use its connection")
         inbuf = self.inbuf
@@ -203,7 +206,7 @@ class Session:
                 if size + 1 > end - pos:
                     inbuf.needed = size + 1
                     break
-                self.on_message(base[pos], hold, pos + 5, size - 4)
+                self.on_message(base[pos], base, pos + 5, size - 4)
                 pos += size + 1
                 inbuf.start = pos
         except Exception as exc:
@@ -235,7 +238,8 @@ class Session:
             if operation.error is None:
                 operation.error = with_facts(error, operation)
             operation.done = True
-            self.finished.append(operation)
+            if operation.waiter is not None:
+                self.finished.append(operation)
             error = lost_with(exc)
         self.head = None
 
@@ -253,7 +257,7 @@ class Session:
             raise InterfaceError("the session is reading a result; code called by it cannot use its connection")
 
     def take_finished(self) -> list:
-        """The operations finished since the last call."""
+        """The operations with a waiter that finished since the last call."""
         finished = self.finished
         self.finished = []
         return finished
@@ -266,7 +270,7 @@ class Session:
 
     # -- messages
 
-    def on_message(self, kind, hold, pos, size):
+    def on_message(self, kind, data, pos, size):
         head = self.head
         if head is not None and kind < 128:
             action = ACTIONS[head.step * 128 + kind]
@@ -276,32 +280,35 @@ class Session:
                         raise ProtocolError(f"{size} bytes in a message of type {shown(kind)}, which has none")
                     self.advance(head)
                 elif action == COMPLETE:
-                    self.on_complete(head, backend.read_command_tag(bytes(hold[pos : pos + size])))
+                    if size < 1 or find_nul(data, pos, pos + size) != pos + size - 1:
+                        raise ProtocolError("a CommandComplete whose tag does not end where its message does")
+                    self.on_complete(head, read_text(data, pos, size - 1))
                 elif action == READY:
-                    self.on_ready(head, hold, pos, size)
+                    self.on_ready(head, data, pos, size)
                 elif action == DESCRIBED:
-                    self.on_row_description(head, bytes(hold[pos : pos + size]))
+                    self.on_row_description(head, read_bytes(data, pos, size))
                 elif action == PARSED:
                     self.on_parsed(head)
                 else:
-                    self.on_rare(head, action, kind, bytes(hold[pos : pos + size]))
+                    self.on_rare(head, action, kind, read_bytes(data, pos, size))
                 return None
-        self.on_unowned(head, kind, bytes(hold[pos : pos + size]))
+        self.on_unowned(head, kind, read_bytes(data, pos, size))
         return None
 
     def advance(self, head):
         if head.advance():
             self.queue.popleft()
             self.head = self.queue[0] if self.queue else None
-            self.finished.append(head)
+            if head.waiter is not None:
+                self.finished.append(head)
         elif head.step == EXECUTE and head.result is None:
             head.begin_result(head.plan)
         return None
 
-    def on_ready(self, head, hold, pos, size):
+    def on_ready(self, head, data, pos, size):
         if size != 1:
             raise ProtocolError(f"a ReadyForQuery of {size} bytes")
-        status = hold[pos]
+        status = data[pos]
         if status != STATUS_IDLE and status != STATUS_IN_TRANSACTION and status != STATUS_IN_ERROR:
             raise ProtocolError(f"ReadyForQuery names the transaction status {shown(status)}")
         self.transaction_status = status
@@ -314,7 +321,7 @@ class Session:
             self.advance(head)
         elif head.statement is not None and not head.statement.described:
             head.statement.set_columns(None)
-        if tag.startswith("D") and tag in ("DISCARD ALL", "DEALLOCATE ALL"):
+        if tag == "DISCARD ALL" or tag == "DEALLOCATE ALL":
             self.statements.clear()
         return None
 

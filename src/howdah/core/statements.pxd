@@ -13,17 +13,21 @@ cdef class Statement:
     cdef public bytes formats
     cdef public RowPlan plan
     cdef public object registry
+    cdef public bint binary
+    cdef public long long last_use
     cpdef object set_columns(self, object columns)
     cpdef object forget(self)
     cpdef bytes make_name(self)
 
 @cython.final
 cdef class StatementCache:
-    cdef readonly object entries
+    cdef readonly dict entries
+    cdef readonly long long clock
     cdef readonly list dropped
     cdef public Py_ssize_t max_entries
-    @cython.locals(entry=Statement, old=Statement)
+    @cython.locals(entry=Statement)
     cpdef Statement get(self, bytes sql, tuple oids)
+    cpdef object drop_oldest(self)
     cpdef object discard(self, Statement statement)
     @cython.locals(entry=Statement)
     cpdef object clear(self)

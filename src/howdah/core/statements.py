@@ -7,8 +7,6 @@ clients behind a pooler that meet in one server session mean the same thing by t
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 from howdah.core.rows import RowPlan
 
 PREPARED_MAX = 100
@@ -17,7 +15,7 @@ PREPARED_MAX = 100
 class Statement:
     """One text with one tuple of parameter types."""
 
-    __slots__ = ("columns", "described", "formats", "name", "oids", "plan", "prepared", "registry", "sql", "uses")
+    __slots__ = ("binary", "columns", "described", "formats", "last_use", "name", "oids", "plan", "prepared", "registry", "sql", "uses")
 
     def __init__(self, sql: bytes, oids: tuple) -> None:
         self.sql = sql
@@ -30,6 +28,8 @@ class Statement:
         self.formats = b""
         self.plan = None
         self.registry = None
+        self.binary = False
+        self.last_use = 0
 
     def __reduce__(self):
         raise TypeError("a statement cannot be pickled")
@@ -64,10 +64,11 @@ class StatementCache:
     ``dropped`` holds the names of prepared statements that fell out and are to be closed on the server.
     """
 
-    __slots__ = ("dropped", "entries", "max_entries")
+    __slots__ = ("clock", "dropped", "entries", "max_entries")
 
     def __init__(self, max_entries: int = PREPARED_MAX) -> None:
-        self.entries = OrderedDict()
+        self.entries = {}
+        self.clock = 0
         self.dropped = []
         self.max_entries = max_entries
 
@@ -77,18 +78,21 @@ class StatementCache:
     def get(self, sql: bytes, oids: tuple) -> Statement:
         """The statement, made when it is new."""
         key = (sql, oids)
+        self.clock += 1
         entry = self.entries.get(key)
-        if entry is not None:
-            self.entries.move_to_end(key)
-            return entry
-        entry = Statement(sql, oids)
-        self.entries[key] = entry
-        while len(self.entries) > self.max_entries:
-            _, old = self.entries.popitem(last=False)
-            if old.prepared:
-                self.dropped.append(old.name)
-                old.forget()
+        if entry is None:
+            entry = Statement(sql, oids)
+            entry.last_use = self.clock
+            self.entries[key] = entry
+            while len(self.entries) > self.max_entries:
+                self.drop_oldest()
+        entry.last_use = self.clock
         return entry
+
+    def drop_oldest(self) -> None:
+        """Lets the statement go that was not used for longest; a search, since it comes with a Parse to pay for."""
+        oldest = min(self.entries.values(), key=_last_use)
+        self.discard(oldest)
 
     def discard(self, statement: Statement) -> None:
         """Forgets a statement the server refused to run as it is known here."""
@@ -103,6 +107,10 @@ class StatementCache:
             entry.forget()
         self.entries.clear()
         self.dropped.clear()
+
+
+def _last_use(statement: Statement) -> int:
+    return statement.last_use
 
 
 def choose_formats(columns: object, by_oid: dict, binary: bool) -> bytes:

@@ -31,6 +31,9 @@ class BlockingDriver:
         self.news = news
         self.poller = None
 
+    def __reduce__(self):
+        raise TypeError("a driver cannot be pickled")
+
     def run(self, operation) -> None:
         """Sends what the session has to send and reads until ``operation`` is done. Raises its error."""
         session = self.session
@@ -60,7 +63,6 @@ class BlockingDriver:
             self.drop()
         if session.notices or session.notifications:
             self.news()
-        session.finished.clear()
         if operation.error is not None:
             raise operation.error
 
@@ -143,8 +145,7 @@ class BlockingDriver:
             except OSError:
                 pass  # the server is gone or does not read: closing the socket says the same
             session.receive_eof()
-            session.finished.clear()
-        self.drop()
+            self.drop()
 
     def close_now(self) -> None:
         """Drops the socket without a word: for a connection that was never closed."""
@@ -182,7 +183,6 @@ def connect(target, session, news) -> BlockingDriver:
                 startup.resume(session, startup.work())
             elif session.closed:
                 break
-        session.finished.clear()
         if startup.error is not None:
             raise startup.error
     except ConnectionTimeout as exc:

@@ -9,6 +9,15 @@ cdef extern from *:
     """
     #ifndef HOWDAH_NUMERIC_INCLUDED
     #define HOWDAH_NUMERIC_INCLUDED
+    /* The bytes of the smallest integer type that holds an int; 0 when none does, -1 for an error. */
+    static CYTHON_INLINE int howdah_int_width(PyObject *value) {
+        int overflow;
+        long long v = PyLong_AsLongLongAndOverflow(value, &overflow);
+        if (overflow) return 0;
+        if (v == -1 && PyErr_Occurred()) return -1;
+        if (v >= -32768 && v <= 32767) return 2;
+        return v >= -2147483648LL && v <= 2147483647LL ? 4 : 8;
+    }
     /* The decimal text of a binary numeric; its counts and digits are proven by the caller. */
     static PyObject *howdah_numeric_text(const unsigned char *d, Py_ssize_t pos, Py_ssize_t size) {
         const unsigned char *p = d + pos;
@@ -55,6 +64,7 @@ cdef extern from *:
     }
     #endif
     """
+    int int_width "howdah_int_width"(object value) except -1
     object numeric_text "howdah_numeric_text"(const unsigned char *data, Py_ssize_t pos, Py_ssize_t size)
 
 cdef object Decimal
@@ -64,7 +74,6 @@ cdef int NUMERIC_PINF
 cdef int NUMERIC_NINF
 cdef int MAX_SCALE
 cdef object MAX_WHOLE_DIGITS
-cdef object INT2_MIN, INT2_MAX, INT4_MIN, INT4_MAX, INT8_MIN, INT8_MAX
 cdef _Codec INT2_CODEC
 cdef _Codec INT4_CODEC
 cdef _Codec INT8_CODEC
@@ -106,4 +115,5 @@ cdef class NumericCodec(_Codec):
     cpdef int encode_words(self, OutBuf out, list words) except -1
 
 cdef class PythonIntCodec(_Codec):
+    @cython.locals(width=int)
     cpdef _Codec for_value(self, object value)

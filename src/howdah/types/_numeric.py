@@ -45,6 +45,14 @@ if not cython.compiled:
         write_i64,
     )
 
+    def int_width(value):
+        """The bytes of the smallest integer type that holds ``value``; 0 when none does."""
+        if -(2**15) <= value < 2**15:
+            return 2
+        if -(2**31) <= value < 2**31:
+            return 4
+        return 8 if -(2**63) <= value < 2**63 else 0
+
     def numeric_text(data, pos, size):
         """The decimal text of a binary numeric whose counts are proven, as numeric_out writes it."""
         count = read_u16(data, pos)
@@ -71,10 +79,6 @@ NUMERIC_NINF = 0xF000
 # the manual's section 8.1.2: digits after and before the decimal point
 MAX_SCALE = 0x3FFF
 MAX_WHOLE_DIGITS = 131072
-
-INT2_MIN, INT2_MAX = -(2**15), 2**15 - 1
-INT4_MIN, INT4_MAX = -(2**31), 2**31 - 1
-INT8_MIN, INT8_MAX = -(2**63), 2**63 - 1
 
 
 def numeric_words(sign: int, digits: tuple, exponent: int) -> list:
@@ -276,11 +280,12 @@ class PythonIntCodec(_Codec):
     __slots__ = ()
 
     def for_value(self, value):
-        if INT4_MIN <= value <= INT4_MAX:
-            if INT2_MIN <= value <= INT2_MAX:
-                return INT2_CODEC
+        width = int_width(value)
+        if width == 2:
+            return INT2_CODEC
+        if width == 4:
             return INT4_CODEC
-        if INT8_MIN <= value <= INT8_MAX:
+        if width == 8:
             return INT8_CODEC
         return NUMERIC_CODEC
 

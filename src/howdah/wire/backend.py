@@ -85,12 +85,6 @@ def read_error_fields(body: bytes) -> dict:
     return fields
 
 
-def read_command_tag(body: bytes) -> str:
-    tag, at = _cut_string(body, 0, "CommandComplete")
-    _end(body, at, "CommandComplete")
-    return tag
-
-
 def read_parameter_status(body: bytes) -> tuple:
     name, at = _cut_string(body, 0, "ParameterStatus")
     value, at = _cut_string(body, at, "ParameterStatus")

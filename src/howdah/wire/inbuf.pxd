@@ -3,6 +3,7 @@ cimport cython
 @cython.final
 cdef class InBuf:
     cdef readonly bytearray store
+    cdef object view
     cdef public Py_ssize_t start
     cdef public Py_ssize_t end
     cdef public Py_ssize_t needed

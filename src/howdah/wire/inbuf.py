@@ -3,7 +3,7 @@
 The store is never resized and never compacted while anything reads it. A message that does not fit gets a new
 store, the unread tail is copied and the attribute swapped, so a reader that bound the old store to a local
 keeps valid memory. Growth doubles as data really arrives: a header that announces a gigabyte allocates nothing
-by itself. Views handed out by ``get_buffer`` belong to the driver for one read and are not kept here.
+by itself. ``view`` is the one memoryview of the store, made with it: a bytearray that has one cannot be resized.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ DEFAULT_CAPACITY = 64 * 1024
 class InBuf:
     """Bytes received and not yet read: ``store[start:end]``."""
 
-    __slots__ = ("end", "needed", "start", "store")
+    __slots__ = ("end", "needed", "start", "store", "view")
 
     def __init__(self, capacity: int = DEFAULT_CAPACITY) -> None:
         self.store = bytearray(capacity)
+        self.view = memoryview(self.store)
         self.start = 0
         self.end = 0
         self.needed = 0
@@ -42,11 +43,10 @@ class InBuf:
             fresh = bytearray(wanted)
             fresh[:unread] = memoryview(self.store)[self.start : self.end]
             self.store = fresh
+            self.view = memoryview(fresh)
             self.start = 0
             self.end = unread
-        if self.end:
-            return memoryview(self.store)[self.end :]
-        return memoryview(self.store)
+        return self.view[self.end :] if self.end else self.view
 
     def received(self, count: int) -> None:
         """Books ``count`` bytes that were written into the view of the last ``get_buffer``."""
@@ -61,6 +61,5 @@ class InBuf:
             room = self.get_buffer()
             count = min(len(room), len(view))
             room[:count] = view[:count]
-            room.release()
             self.end += count
             view = view[count:]

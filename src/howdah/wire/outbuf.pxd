@@ -1,5 +1,9 @@
 cimport cython
 from libc.string cimport memcpy
+
+cdef extern from "Python.h":
+    bytes PyBytes_FromStringAndSize(const char *source, Py_ssize_t size)
+
 from howdah.wire.bytes cimport write_i16, write_i32
 
 cdef Py_ssize_t MAX_MESSAGE_BYTES
@@ -27,5 +31,6 @@ cdef class OutBuf:
     cpdef int put_buffer(self, object data) except -1
     cpdef int put_cstring(self, bytes data) except -1
     cpdef int put_sized(self, bytes data) except -1
+    @cython.locals(source="const char *")
     cpdef bytes take(self)
     cpdef object rewind(self, Py_ssize_t mark)

@@ -110,7 +110,11 @@ class OutBuf:
 
     def take(self) -> bytes:
         """All that is to be sent, and an empty buffer."""
-        data = bytes(memoryview(self.store)[: self.pos])
+        if cython.compiled:
+            source = self.store
+            data = PyBytes_FromStringAndSize(source, self.pos)
+        else:
+            data = bytes(memoryview(self.store)[: self.pos])
         self.pos = 0
         if len(self.store) > 1 << 20:
             self.store = bytearray(2048)
