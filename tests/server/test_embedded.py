@@ -28,6 +28,7 @@ from howdah.errors import Error, OperationalError
 SOURCE = Path(embedded.__file__).resolve().parents[2]
 GONE_TIMEOUT_S = 20.0
 AS_ROOT = os.geteuid() == 0
+QUICKLY = {"initdb_options": ["--no-sync"]}  # kept data that need not outlive a power cut
 needs_root = pytest.mark.skipif(not AS_ROOT, reason="only root can become another user")
 
 
@@ -150,15 +151,15 @@ def test_kept_data_is_there_again(public_folder: Path, no_leaks: None) -> None:
 
 
 def test_kept_data_in_use_is_refused(public_folder: Path) -> None:
-    with Server(public_folder / "data") as first:
+    with Server(public_folder / "data", **QUICKLY) as first:
         with pytest.raises(EmbeddedServerError, match="in use by another server"):
             Server(public_folder / "data").start()
         assert one(first.dsn, "select 1") == 1
 
 
-def test_kept_data_of_another_user_version_or_kind_is_refused(public_folder: Path) -> None:
+def test_kept_data_of_another_user_version_or_kind_is_refused(public_folder: Path, pg17: Server) -> None:
     data = public_folder / "data"
-    with Server(data, version=18):
+    with Server(data, version=18, **QUICKLY):
         pass
     with pytest.raises(EmbeddedServerError, match="has no user 'other': give the user it was made with"):
         Server(data, user="other").start()
@@ -172,7 +173,7 @@ def test_kept_data_of_another_user_version_or_kind_is_refused(public_folder: Pat
 
 
 def test_a_template_is_copied(public_folder: Path, no_leaks: None) -> None:
-    with Server(public_folder / "template") as server:
+    with Server(public_folder / "template", **QUICKLY) as server:
         run(server.dsn, "create table t as select 42 as x")
     with Server(template=public_folder / "template") as copy:
         assert one(copy.dsn, "select x from t") == 42
@@ -196,7 +197,7 @@ def test_settings_names_and_characters_that_need_quoting() -> None:
 
 def test_a_password_with_special_characters_is_set_on_kept_data_too(public_folder: Path) -> None:
     for password in ("first", "p@ss:w/rd' \\ %20 é"):
-        with Server(public_folder / "data", password=password) as server:
+        with Server(public_folder / "data", password=password, **QUICKLY) as server:
             assert one(server.dsn, "select 1") == 1
             assert password not in server.log_tail()
 
@@ -229,8 +230,8 @@ def test_hba_lines_decide_but_for_our_own_socket(clusters: Callable[..., Server]
         assert one(server.socket_dsn, "select 1") == 1
 
 
-def test_a_server_without_tcp() -> None:
-    with Server(listen=False) as server:
+def test_a_server_without_tcp(clusters: Callable[..., Server]) -> None:
+    with clusters(listen=False) as server:
         assert server.dsn == server.socket_dsn
         assert server.host == server.socket_dir
         assert one(server.dsn, "show listen_addresses") == ""
@@ -261,8 +262,8 @@ def test_two_servers_live_side_by_side(pg18: Server, clusters: Callable[..., Ser
         assert one(other.dsn, "select 1") == one(pg18.dsn, "select 1")
 
 
-def test_the_password_is_not_shown() -> None:
-    server = Server(password="sesame-4711")
+def test_the_password_is_not_shown(clusters: Callable[..., Server]) -> None:
+    server = clusters(password="sesame-4711")
     with server:
         assert "sesame" not in repr(server) + str(server)
         assert str(server.port) in repr(server)
@@ -417,7 +418,9 @@ def test_no_postgresql_says_what_to_install(monkeypatch: pytest.MonkeyPatch, pub
         find_binaries(bin_dir=broken)
 
 
-def test_finders_are_asked_in_order(monkeypatch: pytest.MonkeyPatch, public_folder: Path) -> None:
+def test_finders_are_asked_in_order(
+    monkeypatch: pytest.MonkeyPatch, public_folder: Path, pg17: Server
+) -> None:
     real = find_binaries("18")
     monkeypatch.setenv("HOWDAH_PG_BIN", find_binaries("17").bin_dir)
     assert find_binaries().major == "17"
@@ -631,7 +634,7 @@ def test_a_fork_neither_stops_the_server_nor_keeps_it(no_leaks: None) -> None:
 
 def test_kept_data_outlives_a_killed_program(public_folder: Path, no_leaks: None) -> None:
     data = public_folder / "data"
-    with Child(data_dir=str(data)) as child:
+    with Child(data_dir=str(data), **QUICKLY) as child:
         _, dsn = child.read_until("ready")
         run(dsn, "create table t as select 42 as x")
         child.process.kill()
@@ -646,7 +649,7 @@ def test_a_program_killed_while_it_makes_kept_data_leaves_no_half_of_it(
     public_folder: Path, no_leaks: None
 ) -> None:
     data = public_folder / "data"
-    with Child(data_dir=str(data)) as child:
+    with Child(data_dir=str(data), **QUICKLY) as child:
         child.read_until("stop")
         assert wait_until(lambda: (data / "PG_VERSION").exists())
         child.process.kill()
@@ -660,7 +663,7 @@ def test_a_program_killed_while_it_makes_kept_data_leaves_no_half_of_it(
 def test_a_server_that_is_not_ours_is_not_stopped(public_folder: Path, no_leaks: None) -> None:
     """A program that dies after a refused start on data in use: postmaster.pid names somebody else's
     server."""
-    with Server(public_folder / "data") as server:
+    with Server(public_folder / "data", **QUICKLY) as server:
         with Child(data_dir=str(public_folder / "data")) as child:
             child.process.wait(30)
             assert "in use by another server" in child.process.stderr.read()
@@ -705,7 +708,7 @@ def test_a_wheel_in_a_private_home_is_copied_once(temporary_folder: Path, no_lea
 
 
 @needs_root
-def test_programs_out_of_reach_that_can_not_be_moved(temporary_folder: Path) -> None:
+def test_programs_out_of_reach_that_can_not_be_moved(temporary_folder: Path, pg15: Server) -> None:
     home = temporary_folder / "home"
     home.mkdir(mode=0o700)
     (home / "bin").symlink_to(find_binaries("15").bin_dir)
@@ -753,7 +756,7 @@ def test_the_user_to_run_as(
         status = Path(f"/proc/{server.pid}/status").read_text()
         assert f"Groups:\t{nobody.pw_gid} \n" in status or "Groups:\t \n" in status
     data = public_folder / "data"
-    with Server(data, run_as="nobody"):
+    with Server(data, run_as="nobody", **QUICKLY):
         pass
     assert choose_account(None, str(data)) == Account("nobody", nobody.pw_uid, nobody.pw_gid)
     with pytest.raises(EmbeddedServerError, match="refuses to run as 'root'"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+import sys
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -174,8 +176,12 @@ class BaseConnection(Generic[Row]):
         driver = getattr(self, "_driver", None)
         if driver is None or self._closed or self._session.closed:
             return
-        import warnings
-
-        warnings.warn(f"{self!r} was deleted while still open: close it, or use it in a with block", ResourceWarning, stacklevel=2)
+        if not sys.is_finalizing():
+            warnings.warn(
+                f"{self!r} was deleted while still open: close it, or use it in a with block",
+                ResourceWarning,
+                stacklevel=2,
+                source=self,
+            )
         driver.close_now()
 

@@ -65,7 +65,9 @@ def _run_demo() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
     except (Error, Failed, OSError) as exc:
-        return _complain(f"{type(exc).__name__}: {exc}" if not isinstance(exc, Failed) else str(exc), EXIT_FAILED)
+        return _complain(
+            f"{type(exc).__name__}: {exc}" if not isinstance(exc, Failed) else str(exc), EXIT_FAILED
+        )
     return 0
 
 

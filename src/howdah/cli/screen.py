@@ -1,4 +1,4 @@
-"""What the demo writes on: headings, SQL, tables, times. Colours and a moving sign of life on a terminal only."""
+"""What the demo writes on: headings, SQL, tables, times. Colours and a running clock on a terminal only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-from howdah.cli.table import render, shortened
+from howdah.cli.table import render
 
 MARGIN = "   "
 MAX_WIDTH = 96
@@ -37,6 +37,7 @@ class Screen:
         columns = shutil.get_terminal_size((MAX_WIDTH, 24)).columns if self.is_terminal else MAX_WIDTH
         self.width = max(min(columns, MAX_WIDTH), MIN_WIDTH)
         self._steps = 0
+        self._line_is_blank = False
         reconfigure = getattr(self.stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")  # a terminal that knows no UTF-8 is no reason to fail
@@ -46,28 +47,36 @@ class Screen:
         return f"\x1b[{STYLES[style]}m{text}\x1b[0m" if self.coloured and text else text
 
     def line(self, text: str = "", style: str | None = None) -> None:
-        """One line behind the margin."""
-        shown = self.styled(text, style) if style else text
-        self.stream.write((MARGIN + shown if text else "") + "\n")
+        """One line behind the margin; blank lines never come in pairs."""
+        if text:
+            self._write(MARGIN + (self.styled(text, style) if style else text) + "\n")
+        elif not self._line_is_blank:
+            self._write("\n")
+        self._line_is_blank = not text
+
+    def _write(self, text: str) -> None:
+        self.stream.write(text)
         self.stream.flush()
 
     def title(self, text: str) -> None:
         """The first line of all."""
-        self.stream.write(self.styled(text, "heading") + "\n")
-        self.stream.flush()
+        self._write(self.styled(text, "heading") + "\n")
 
-    def step(self, heading: str, what: str = "") -> None:
+    def step(self, heading: str, what: str) -> None:
         """Begins a step: its number and heading, and a sentence on what it does."""
         self._steps += 1
-        self.stream.write("\n" + self.styled(f"{self._steps}. {heading}", "heading") + "\n")
-        if what:
-            self.say(what)
         self.line()
+        self._write(self.styled(f"{self._steps}. {heading}", "heading") + "\n")
+        self.say(what)
 
     def say(self, text: str) -> None:
-        """A sentence or two, wrapped."""
-        for line in textwrap.wrap(text, self.width - len(MARGIN)):
-            self.line(line)
+        """A sentence or two, wrapped, and a blank line."""
+        self._wrapped(text)
+        self.line()
+
+    def _wrapped(self, text: str, style: str | None = None, hanging: str = "") -> None:
+        for line in textwrap.wrap(text, self.width - len(MARGIN), subsequent_indent=hanging):
+            self.line(line, style)
 
     def code(self, text: str) -> None:
         """What a program writes in Python to have this done."""
@@ -79,7 +88,7 @@ class Screen:
         for line in textwrap.dedent(text).strip().splitlines():
             self.line(SQL_TOKEN.sub(self._coloured_token, line) if self.coloured else line)
         if params is not None:
-            self.line(shortened(f"params: {params!r}", self.width - len(MARGIN)), "dim")
+            self._wrapped(f"params: {params!r}", "dim", " " * len("params: "))
 
     def _coloured_token(self, match: re.Match[str]) -> str:
         return self.styled(match.group(), match.lastgroup or "keyword")
@@ -90,9 +99,11 @@ class Screen:
             self.line(MARGIN + line, "dim" if number < 2 else None)
 
     def error(self, exc: BaseException) -> None:
-        """An exception as a program's log would show it: its class and what str() says, line by line."""
-        for number, line in enumerate(str(exc).splitlines()):
-            self.line(MARGIN + (f"{type(exc).__name__}: {line}" if number == 0 else line), "error")
+        """An exception as a log would show it: its class and what str() says; long lines are wrapped."""
+        width = self.width - 2 * len(MARGIN)
+        for line in f"{type(exc).__name__}: {exc}".splitlines():
+            for part in textwrap.wrap(line, width, subsequent_indent="  ") if len(line) > width else [line]:
+                self.line(MARGIN + part, "error")
 
     def took(self, what: str, seconds: float) -> None:
         """The line below a result: what it was, and how long it took."""
@@ -110,8 +121,7 @@ class Screen:
 
         def tick() -> None:
             while True:
-                self.stream.write(f"\r{MARGIN}{what} ... {time.monotonic() - started:.1f} s")
-                self.stream.flush()
+                self._write(f"\r{MARGIN}{what} ... {time.monotonic() - started:.1f} s")
                 if over.wait(0.1):
                     return
 
@@ -122,12 +132,12 @@ class Screen:
         finally:
             over.set()
             ticker.join()
-            self.stream.write("\r" + " " * self.width + "\r")
-            self.stream.flush()
+            self._write("\r" + " " * (self.width - 1) + "\r")
 
 
 def duration(seconds: float) -> str:
     """A time for people."""
-    if seconds < 0.001:
-        return f"{seconds * 1e6:.0f} us"
-    return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
+    if seconds >= 1:
+        return f"{seconds:.2f} s"
+    milliseconds = seconds * 1000
+    return f"{milliseconds:.2f} ms" if milliseconds < 10 else f"{milliseconds:.0f} ms"

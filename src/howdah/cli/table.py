@@ -52,7 +52,8 @@ def display_width(text: str) -> int:
     if text.isascii():
         return len(text)
     return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        for char in text
     )
 
 
@@ -74,4 +75,6 @@ def _padded(text: str, width: int, to_the_right: bool) -> str:
 
 def _is_numeric(column: Sequence[Any]) -> bool:
     present = [value for value in column if value is not None]
-    return bool(present) and all(isinstance(value, _NUMBERS) and not isinstance(value, bool) for value in present)
+    return bool(present) and all(
+        isinstance(value, _NUMBERS) and not isinstance(value, bool) for value in present
+    )

@@ -6,6 +6,8 @@ from howdah.wire.bytes cimport read_i32, read_u16
 
 cdef extern from "Python.h":
     void PyObject_GC_UnTrack(object op)
+    int PyGC_Disable()
+    int PyGC_Enable()
 
 cdef int DATA_ROW
 
@@ -26,9 +28,11 @@ cdef class Sink:
 cdef class TupleSink(Sink):
     cdef readonly list rows
     cpdef object taken(self)
+    @cython.locals(collecting=int)
+    cdef Py_ssize_t receive(self, RowPlan plan, const unsigned char *data, Py_ssize_t pos, Py_ssize_t end) except -1
     @cython.locals(width=Py_ssize_t, codecs=tuple, formats="const unsigned char *", atomic=bint, rows=list, i=Py_ssize_t,
                    size=Py_ssize_t, stop=Py_ssize_t, at=Py_ssize_t, length=Py_ssize_t, row=tuple, codec=_Codec)
-    cdef Py_ssize_t receive(self, RowPlan plan, const unsigned char *data, Py_ssize_t pos, Py_ssize_t end) except -1
+    cdef Py_ssize_t receive_rows(self, RowPlan plan, const unsigned char *data, Py_ssize_t pos, Py_ssize_t end) except -1
 
 @cython.locals(base="const unsigned char *")
 cpdef Py_ssize_t decode_rows(Sink sink, RowPlan plan, bytes data) except -1

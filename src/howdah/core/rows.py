@@ -112,6 +112,18 @@ class TupleSink(Sink):
         return self.rows
 
     def receive(self, plan, data, pos, end):
+        if not cython.compiled or plan.atomic:
+            return self.receive_rows(plan, data, pos, end)
+        # Nothing made here is garbage: a collector's pass in the middle would only look at rows that stay. The GIL is
+        # held throughout, unless a codec written in Python lets it go.
+        collecting = PyGC_Disable()
+        try:
+            return self.receive_rows(plan, data, pos, end)
+        finally:
+            if collecting:
+                PyGC_Enable()
+
+    def receive_rows(self, plan, data, pos, end):
         width = plan.width
         codecs = plan.codecs
         formats = plan.formats

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 else:
     from howdah import _cy as cython
 
+from howdah._oids import INT4, INT8
 from howdah.errors import DataError, ProtocolError
 from howdah.types.codec import _Codec
 
 if not cython.compiled:
-    from howdah.wire.bytes import read_bytes, read_i32, read_u32
+    from howdah.wire.bytes import read_bytes, read_i32, read_i64, read_u32
 
 MAX_DIMENSIONS = 6  # MAXDIM in src/include/utils/array.h
 
@@ -25,7 +26,7 @@ MAX_DIMENSIONS = 6  # MAXDIM in src/include/utils/array.h
 class ArrayCodec(_Codec):
     """list, nested once for each dimension."""
 
-    __slots__ = ("delimiter", "element")
+    __slots__ = ("delimiter", "element", "kind")
 
     def __init__(self, element: _Codec, delimiter: str = ",") -> None:
         self.name = element.name + "[]"
@@ -35,6 +36,7 @@ class ArrayCodec(_Codec):
         self.atomic = False
         self.encode_format = 1
         self.element = element
+        self.kind = element.oid
         self.delimiter = ord(delimiter)
 
     # -- from the server
@@ -59,20 +61,33 @@ class ArrayCodec(_Codec):
             if count < 0 or count > (end - at) // 4:
                 raise ProtocolError(f"an array of {count} elements in {size} bytes")
             element = self.element
-            items = []
-            while count > 0:
+            kind = self.kind
+            if cython.compiled:
+                items = PyList_New(count)
+            else:
+                items = [None] * count
+            for i in range(count):
                 if end - at < 4:
                     raise ProtocolError("an array ends before its last element")
                 length = read_i32(data, at)
                 at += 4
                 if length == -1:
-                    items.append(None)
+                    value = None
                 else:
                     if length < 0 or length > end - at:
                         raise ProtocolError(f"an array element of {length} bytes does not fit its array")
-                    items.append(element.decode_binary(data, at, length))
+                    if length == 4 and kind == INT4:
+                        value = read_i32(data, at)
+                    elif length == 8 and kind == INT8:
+                        value = read_i64(data, at)
+                    else:
+                        value = element.decode_binary(data, at, length)
                     at += length
-                count -= 1
+                if cython.compiled:
+                    Py_INCREF(value)
+                    PyList_SET_ITEM(items, i, value)
+                else:
+                    items[i] = value
             if at != end:
                 raise ProtocolError(f"{end - at} bytes are left over behind an array")
             return items

@@ -1,5 +1,7 @@
 cimport cython
 
+cdef Py_ssize_t MAX_IDLE_CAPACITY
+
 @cython.final
 cdef class InBuf:
     cdef readonly bytearray store

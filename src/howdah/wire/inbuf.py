@@ -8,7 +8,10 @@ by itself. ``view`` is the one memoryview of the store, made with it: a bytearra
 
 from __future__ import annotations
 
-DEFAULT_CAPACITY = 64 * 1024
+# A connection starts small; one that fills its buffer in a single read gets a larger one: fewer system calls, and
+# fewer passes of the garbage collector in between.
+DEFAULT_CAPACITY = 32 * 1024
+MAX_IDLE_CAPACITY = 256 * 1024
 
 
 class InBuf:
@@ -30,6 +33,9 @@ class InBuf:
         """A writable view with room for at least one byte; what was read before is dropped here, nowhere else."""
         capacity = len(self.store)
         if self.start == self.end:
+            if self.end == capacity and capacity < MAX_IDLE_CAPACITY:
+                self.store = bytearray(capacity * 2)
+                self.view = memoryview(self.store)
             self.start = 0
             self.end = 0
         elif self.needed > capacity - self.start or capacity - self.end < 4096:
@@ -38,7 +44,7 @@ class InBuf:
             wanted = capacity
             if self.needed > capacity and unread * 2 >= capacity:
                 wanted = min(self.needed, capacity * 2)
-            elif capacity - unread < 4096:
+            elif capacity - unread < 4096 or (self.end == capacity and capacity < MAX_IDLE_CAPACITY):
                 wanted = capacity * 2
             fresh = bytearray(wanted)
             fresh[:unread] = memoryview(self.store)[self.start : self.end]
