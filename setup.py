@@ -146,9 +146,7 @@ def one_build_at_a_time():
                 break
             except BlockingIOError:
                 if time.monotonic() > give_up_at:
-                    raise SystemExit(
-                        f"another build of {ROOT} has been running for {LOCK_TIMEOUT_S} s"
-                    ) from None
+                    raise SystemExit(f"another build of {ROOT} has been running for {LOCK_TIMEOUT_S} s") from None
                 if not waiting:
                     announce("waiting for another build of this checkout")
                 waiting = True
@@ -206,9 +204,7 @@ class BuildCompiledModules(build_ext):
             super().build_extension(ext)
         except Exception as error:
             reason = str(error)
-            raise CompileError(
-                f"{ext.name}: the C compiler failed: {reason[:60]} ... {reason[-60:]}"
-            ) from error
+            raise CompileError(f"{ext.name}: the C compiler failed: {reason[:60]} ... {reason[-60:]}") from error
         self._key_path(ext).write_text(self.keys[ext.name].value)
 
     def get_source_files(self):
@@ -253,18 +249,14 @@ class BuildCompiledModules(build_ext):
         import Cython
         from Cython.Build.Dependencies import create_dependency_tree
 
-        settings = repr(
-            (Cython.__version__, *compiler_settings(), ANNOTATE, self.compiler or os.environ.get("CC"))
-        )
+        settings = repr((Cython.__version__, *compiler_settings(), ANNOTATE, self.compiler or os.environ.get("CC")))
         keys = {}
         with working_directory(SRC):
             tree = create_dependency_tree(quiet=True)
             for ext in self.extensions:
                 found = tree.all_dependencies(os.path.relpath(ROOT / ext.sources[0], SRC))
                 paths = {Path(path).resolve() for path in found}
-                files = sorted(
-                    path.relative_to(PACKAGE).as_posix() for path in paths if PACKAGE in path.parents
-                )
+                files = sorted(path.relative_to(PACKAGE).as_posix() for path in paths if PACKAGE in path.parents)
                 keys[ext.name] = Key(ext, files, settings)
         return keys
 
@@ -278,12 +270,7 @@ class BuildCompiledModules(build_ext):
         path = self._key_path(ext)
         path.parent.mkdir(parents=True, exist_ok=True)
         built = Path(self.build_lib, self.get_ext_filename(ext.name))
-        return (
-            not self.force
-            and built.exists()
-            and path.exists()
-            and path.read_text() == self.keys[ext.name].value
-        )
+        return not self.force and built.exists() and path.exists() and path.read_text() == self.keys[ext.name].value
 
     def _run_cython(self, extensions: list[Extension]) -> list[str]:
         """Translate to C; the extensions then name their C files. Returns the names of those that failed."""
@@ -293,9 +280,7 @@ class BuildCompiledModules(build_ext):
         c_dir = (ROOT / self.build_temp / "cython").resolve()
         # Source paths are recorded as howdah/...: tracebacks find those from any folder of sys.path.
         with working_directory(SRC):
-            todo = [
-                CythonInput(ext.name, [os.path.relpath(ROOT / ext.sources[0], SRC)]) for ext in extensions
-            ]
+            todo = [CythonInput(ext.name, [os.path.relpath(ROOT / ext.sources[0], SRC)]) for ext in extensions]
             translated = cythonize(
                 todo,
                 nthreads=JOBS if JOBS > 1 else 0,

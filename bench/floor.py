@@ -35,9 +35,7 @@ class FloorDriver:
         self._socket = socket.socket(fileno=os.dup(self._libpq.fileno()))
         self._socket.setblocking(True)
         # A kernel timeout bounds the wait without the poll() that settimeout() would add to each recv.
-        self._socket.setsockopt(
-            socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", RECEIVE_TIMEOUT_S, 0)
-        )
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", RECEIVE_TIMEOUT_S, 0))
         self._view = memoryview(bytearray(BUFFER_BYTES))
         self._request = b""
         self._requests: dict[str, bytes] = {}
@@ -79,9 +77,7 @@ class FloorDriver:
         self._messages(self._exchange(_message(b"P", parse) + _message(b"S", b"")))
         values = b"".join(struct.pack("!ii", 4, value) for value in case.params)
         # One format code stands for all: 1, binary, for the parameters and for the results.
-        bind = (
-            b"\x00" + name + struct.pack("!HHH", 1, 1, len(case.params)) + values + struct.pack("!HH", 1, 1)
-        )
+        bind = b"\x00" + name + struct.pack("!HHH", 1, 1, len(case.params)) + values + struct.pack("!HH", 1, 1)
         execute = b"\x00" + struct.pack("!i", 0)
         return _message(b"B", bind) + _message(b"E", execute) + _message(b"S", b"")
 

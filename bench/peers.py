@@ -238,8 +238,7 @@ class HowdahAsync(AsyncDriver):
 
 
 DRIVERS: dict[str, Callable[[Params], Any]] = {
-    driver.name: driver
-    for driver in (Psycopg3, Psycopg2, Asyncpg, Howdah, HowdahAsync, HowdahPure, FloorDriver)
+    driver.name: driver for driver in (Psycopg3, Psycopg2, Asyncpg, Howdah, HowdahAsync, HowdahPure, FloorDriver)
 }
 PEERS = (Psycopg3.name, Psycopg2.name, Asyncpg.name)
 

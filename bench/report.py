@@ -151,9 +151,7 @@ def _verdict_rows(verdicts: list[Verdict]) -> list[Row]:
     for one in verdicts:
         spread = f"{one.low:.2f}..{one.high:.2f}"
         verdict = words[one.holds]
-        table.append(
-            [one.case, one.ours, one.peer, f"{one.ratio:.2f}", spread, f"<= {one.target:.1f}", verdict]
-        )
+        table.append([one.case, one.ours, one.peer, f"{one.ratio:.2f}", spread, f"<= {one.target:.1f}", verdict])
     return table
 
 
@@ -178,8 +176,7 @@ def _table(rows: list[Row], markdown: bool) -> str:
     lines = []
     for row in rows:
         first, *rest = [
-            cell.rjust(width) if at else cell.ljust(width)
-            for at, (cell, width) in enumerate(zip(row, widths))
+            cell.rjust(width) if at else cell.ljust(width) for at, (cell, width) in enumerate(zip(row, widths))
         ]
         lines.append("  ".join([first, *rest]).rstrip())
     return "\n".join(lines)

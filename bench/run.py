@@ -157,18 +157,14 @@ def calibrate(child: Child, case: Case, batch_s: float) -> int:
         queries = max(1, min(queries * 4, round(queries * WARM_UP_S / 2 / wall_s)))
 
 
-def measure(
-    children: list[Child], cases: Sequence[Case], rounds: int, batch_s: float
-) -> dict[str, dict[str, Samples]]:
+def measure(children: list[Child], cases: Sequence[Case], rounds: int, batch_s: float) -> dict[str, dict[str, Samples]]:
     """Verify, warm up, then run the interleaved rounds."""
     progress = Progress()
     samples: dict[str, dict[str, Samples]] = {}
     for case in cases:
         progress.show(f"{case.name}: comparing rows, warming up")
         rows = verify(children, case)
-        samples[case.name] = {
-            child.driver: Samples(calibrate(child, case, batch_s), rows) for child in children
-        }
+        samples[case.name] = {child.driver: Samples(calibrate(child, case, batch_s), rows) for child in children}
     for number in range(rounds):
         for case in cases:
             for child in children if number % 2 == 0 else reversed(children):
@@ -189,9 +185,7 @@ def server(dsn: str | None) -> Iterator[Params]:
     try:
         from howdah.embedded import Server
     except ImportError as error:
-        raise BenchError(
-            f"no server to start ({error}): give one with --dsn postgresql://user@host/db"
-        ) from error
+        raise BenchError(f"no server to start ({error}): give one with --dsn postgresql://user@host/db") from error
     with Server() as embedded:
         yield params_of(embedded.dsn)
 
@@ -200,9 +194,7 @@ def params_of(dsn: str) -> Params:
     """Split a postgresql:// URL; TCP only, so that every driver and the floor take the same road."""
     url = urlsplit(dsn)
     if url.scheme not in ("postgresql", "postgres") or not url.hostname:
-        raise BenchError(
-            "--dsn must look like postgresql://user:password@host:port/database, with a TCP host"
-        )
+        raise BenchError("--dsn must look like postgresql://user:password@host:port/database, with a TCP host")
     return {
         "host": url.hostname,
         "port": url.port or 5432,
@@ -236,9 +228,7 @@ def tables(params: Params) -> Iterator[str]:
 def machine() -> str:
     model = platform.processor() or platform.machine()
     with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as lines:
-        model = next(
-            (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model
-        )
+        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model)
     load = f", load {os.getloadavg()[0]:.2f} at the start" if hasattr(os, "getloadavg") else ""
     return f"{model}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}{load}"
 
@@ -254,17 +244,11 @@ def chosen(text: str | None, known: Sequence[str], default: Sequence[str]) -> li
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description="Measure howdah beside its peers; tables on standard output."
-    )
-    parser.add_argument(
-        "--rounds", type=int, default=15, help="interleaved rounds (15; targets are judged from 15)"
-    )
+    parser = argparse.ArgumentParser(description="Measure howdah beside its peers; tables on standard output.")
+    parser.add_argument("--rounds", type=int, default=15, help="interleaved rounds (15; targets are judged from 15)")
     parser.add_argument("--batch-s", type=float, default=0.15, help="seconds of one batch (0.15)")
     parser.add_argument("--cases", help=f"comma-separated; all of {','.join(CASES_BY_NAME)}")
-    parser.add_argument(
-        "--drivers", help=f"comma-separated; of {','.join(DRIVERS)} ({','.join(DEFAULT_DRIVERS)})"
-    )
+    parser.add_argument("--drivers", help=f"comma-separated; of {','.join(DRIVERS)} ({','.join(DEFAULT_DRIVERS)})")
     parser.add_argument("--dsn", help="postgresql:// URL of a running server; without it, one is started")
     parser.add_argument("--json", metavar="FILE", help="write every sample, and the verdicts, to FILE")
     parser.add_argument("--markdown", action="store_true", help="print Markdown tables")
@@ -278,9 +262,7 @@ def main() -> None:
     arguments = parse_arguments()
     if importlib.util.find_spec("howdah") is None:
         sys.path.insert(0, SOURCE)
-    cases = [
-        CASES_BY_NAME[name] for name in chosen(arguments.cases, list(CASES_BY_NAME), [c.name for c in CASES])
-    ]
+    cases = [CASES_BY_NAME[name] for name in chosen(arguments.cases, list(CASES_BY_NAME), [c.name for c in CASES])]
     drivers = chosen(arguments.drivers, list(DRIVERS), DEFAULT_DRIVERS)
     facts = {
         "machine": machine(),

@@ -33,9 +33,7 @@ LAYERS = {
     "net": 3,
     **dict.fromkeys(("", "_async", "_base", "_sync"), 4),
     **dict.fromkeys(("adapt", "conninfo", "copy", "deadline", "pool", "retry", "rows", "sql"), 4),
-    **dict.fromkeys(
-        ("__main__", "arrow", "cli", "embedded", "monitor", "observe", "pytest_plugin", "sqlalchemy"), 5
-    ),
+    **dict.fromkeys(("__main__", "arrow", "cli", "embedded", "monitor", "observe", "pytest_plugin", "sqlalchemy"), 5),
 }
 PUBLIC_LAYER = 4
 PURE = {"auth", "core", "types", "wire"}

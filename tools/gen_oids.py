@@ -107,9 +107,7 @@ def read_table() -> list[Type]:
     for line in TABLE.read_text().splitlines():
         if not line.startswith("#"):
             name, oid, array_oid, delimiter, regtype, subtype, multirange = line.split("\t")
-            types.append(
-                Type(name, int(oid), int(array_oid), delimiter, regtype, int(subtype), int(multirange))
-            )
+            types.append(Type(name, int(oid), int(array_oid), delimiter, regtype, int(subtype), int(multirange)))
     return types
 
 
@@ -128,9 +126,7 @@ def render_module(types: list[Type]) -> str:
     out.append("\n# (name, OID, OID of its array or 0, delimiter in array literals, name in SQL)\n")
     out.append("TYPES: tuple[tuple[str, int, int, str, str], ...] = (\n")
     for row in types:
-        names = (
-            f"{quoted(row.name)}, {row.oid}, {row.array_oid}, {quoted(row.delimiter)}, {quoted(row.regtype)}"
-        )
+        names = f"{quoted(row.name)}, {row.oid}, {row.array_oid}, {quoted(row.delimiter)}, {quoted(row.regtype)}"
         out.append(f"    ({names}),\n")
     out.append(")\n\n# (OID of the range, of its subtype, of its multirange)\n")
     out.append("RANGES: tuple[tuple[int, int, int], ...] = (\n")
@@ -142,9 +138,7 @@ def render_module(types: list[Type]) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument(
-        "--check", action="store_true", help="compare only; exit 1 when the file is out of date"
-    )
+    parser.add_argument("--check", action="store_true", help="compare only; exit 1 when the file is out of date")
     parser.add_argument("--extract", action="store_true", help="refresh the table from a PostgreSQL 18 first")
     args = parser.parse_args(argv)
     if args.extract:

@@ -239,31 +239,23 @@ class Translator:
             if "Async" in twin:
                 raise SourceError(f"{path}:{line}: no rule covers {name}: add one to NAMES, or do without it")
             if twin != name and twin in names and twin not in HARMLESS_TWINS and PREFIXED.fullmatch(name):
-                raise SourceError(
-                    f"{path}:{line}: both {name} and {twin} occur: they would become the same name"
-                )
+                raise SourceError(f"{path}:{line}: both {name} and {twin} occur: they would become the same name")
         return edits
 
     def refuse_in_fstring(self, literal: str, path: str, line: int) -> None:
         for match in WORD.finditer(literal):
             word = match[0]
             if word in ("async", "await") or word in NAMES or PREFIXED.fullmatch(word):
-                raise SourceError(
-                    f"{path}:{line}: no {word} inside an f-string: put the value in a variable first"
-                )
+                raise SourceError(f"{path}:{line}: no {word} inside an f-string: put the value in a variable first")
 
     @staticmethod
     def end_of_keyword(tokens: list[tokenize.TokenInfo], index: int, starts: list[int], path: str) -> int:
         """Where the token after `async` or `await` begins; both must be on one line."""
         keyword, following = tokens[index], tokens[index + 1]
         if following.start[0] != keyword.start[0] or following.type in BLANK:
-            raise SourceError(
-                f"{path}:{keyword.start[0]}: {keyword.string} must stand on the line of what follows"
-            )
+            raise SourceError(f"{path}:{keyword.start[0]}: {keyword.string} must stand on the line of what follows")
         if keyword.string == "await" and following.type != token.NAME:
-            raise SourceError(
-                f"{path}:{keyword.start[0]}: await must stand directly before a name, as in await f()"
-            )
+            raise SourceError(f"{path}:{keyword.start[0]}: await must stand directly before a name, as in await f()")
         return offset(starts, following.start)
 
 
@@ -278,9 +270,7 @@ def docstring_spans(tree: ast.AST) -> list[tuple[tuple[int, int], tuple[int, int
     return [
         ((node.lineno, node.col_offset), (node.end_lineno or node.lineno, sys.maxsize))
         for node in ast.walk(tree)
-        if isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
     ]
 
 
@@ -354,9 +344,7 @@ def run(root: Path, check: bool) -> list[str]:
             origin = f"{tree.source}/{name}"
             target = target_folder / name
             try:
-                result = translator.translate(
-                    path.read_bytes().decode("utf-8"), origin, origin, tree.is_shell
-                )
+                result = translator.translate(path.read_bytes().decode("utf-8"), origin, origin, tree.is_shell)
             except SourceError as error:
                 complaints.append(str(error))
                 continue
@@ -366,9 +354,7 @@ def run(root: Path, check: bool) -> list[str]:
             if check:
                 complaints.append(f"{tree.target}/{name}:1: out of date: run tools/unasync.py")
             elif old is not None and not old.startswith(RESULT_MARK.encode()):
-                complaints.append(
-                    f"{tree.target}/{name}:1: written by hand? It is in the way of a generated file"
-                )
+                complaints.append(f"{tree.target}/{name}:1: written by hand? It is in the way of a generated file")
             else:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(result.encode("utf-8"))
@@ -389,9 +375,7 @@ def run(root: Path, check: bool) -> list[str]:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file would change")
-    parser.add_argument(
-        "--root", type=Path, default=ROOT, help="the checkout (default: the one this tool is in)"
-    )
+    parser.add_argument("--root", type=Path, default=ROOT, help="the checkout (default: the one this tool is in)")
     args = parser.parse_args(argv)
     complaints = run(args.root, args.check)
     for complaint in complaints:

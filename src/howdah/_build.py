@@ -35,9 +35,7 @@ from importlib.machinery import (
 # Names the interpreter and platform that the .so files beside the sources were built for: one stamp for each.
 ABI = EXTENSION_SUFFIXES[0].split(".")[1]
 STAMP_HEADER = "howdah build stamp 1"
-REMEDY = (
-    "run `make build` (or `python setup.py build_ext --inplace`), or set HOWDAH_PURE=1 to use the .py files"
-)
+REMEDY = "run `make build` (or `python setup.py build_ext --inplace`), or set HOWDAH_PURE=1 to use the .py files"
 
 
 def pure_wanted() -> bool:
@@ -114,9 +112,7 @@ def verify(package_dir: str, stamp: str) -> None:
         try:
             status = os.stat(path)
         except FileNotFoundError:
-            raise ImportError(
-                f"howdah: {name} is gone since the compiled modules were built: {REMEDY}"
-            ) from None
+            raise ImportError(f"howdah: {name} is gone since the compiled modules were built: {REMEDY}") from None
         if status.st_mtime_ns == int(mtime_ns) and status.st_size == int(size):
             continue
         if status.st_size != int(size) or (digest != "-" and file_digest(path) != digest):
@@ -148,9 +144,7 @@ def compiled_state() -> bool:
     if compiled:
         root = checkout_root(os.path.dirname(os.path.abspath(__file__)))
         if root is not None and not os.path.isfile(stamp_path(root)):
-            raise ImportError(
-                f"howdah: {min(compiled)} is compiled, but {stamp_path(root)} is missing: {REMEDY}"
-            )
+            raise ImportError(f"howdah: {min(compiled)} is compiled, but {stamp_path(root)} is missing: {REMEDY}")
     return bool(compiled)
 
 

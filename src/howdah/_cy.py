@@ -52,9 +52,7 @@ class _Type:
 cclass = ccall = cfunc = inline = final = nogil = internal = _unchanged
 
 # Decorators with arguments.
-locals = returns = exceptval = freelist = boundscheck = wraparound = initializedcheck = (
-    _decorator_with_options
-)
+locals = returns = exceptval = freelist = boundscheck = wraparound = initializedcheck = _decorator_with_options
 cdivision = infer_types = _decorator_with_options
 
 

@@ -56,9 +56,7 @@ BINARY = DBAPITypeObject("BINARY", (_oids.BYTEA,))
 DATETIME = DBAPITypeObject(
     "DATETIME", (_oids.DATE, _oids.TIME, _oids.TIMETZ, _oids.TIMESTAMP, _oids.TIMESTAMPTZ, _oids.INTERVAL)
 )
-NUMBER = DBAPITypeObject(
-    "NUMBER", (_oids.INT2, _oids.INT4, _oids.INT8, _oids.FLOAT4, _oids.FLOAT8, _oids.NUMERIC)
-)
+NUMBER = DBAPITypeObject("NUMBER", (_oids.INT2, _oids.INT4, _oids.INT8, _oids.FLOAT4, _oids.FLOAT8, _oids.NUMERIC))
 ROWID = DBAPITypeObject("ROWID", (_oids.OID,))
 STRING = DBAPITypeObject("STRING", (_oids.TEXT, _oids.VARCHAR, _oids.BPCHAR, _oids.NAME))
 

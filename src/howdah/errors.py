@@ -124,9 +124,7 @@ class Diagnostic:
         source_line: str | None
         source_function: str | None
     else:
-        severity = _Field(
-            "S", "ERROR, FATAL, PANIC, WARNING, NOTICE, DEBUG, INFO or LOG, in the server's language."
-        )
+        severity = _Field("S", "ERROR, FATAL, PANIC, WARNING, NOTICE, DEBUG, INFO or LOG, in the server's language.")
         severity_nonlocalized = _Field("V", "The severity, never translated.")
         sqlstate = _Field("C", "The SQLSTATE, five characters.")
         message_primary = _Field("M", "The main message, usually one line.")
@@ -134,9 +132,7 @@ class Diagnostic:
         message_hint = _Field("H", "A suggestion what to do.")
         statement_position = _Field("P", "Where in the statement, in characters from 1.")
         internal_position = _Field("p", "Where in internal_query, in characters from 1.")
-        internal_query = _Field(
-            "q", "The failed command that the server made itself, as in a PL/pgSQL function."
-        )
+        internal_query = _Field("q", "The failed command that the server made itself, as in a PL/pgSQL function.")
         context = _Field("W", "The call stack in the server, one entry per line, innermost first.")
         schema_name = _Field("s", "Schema of the object concerned.")
         table_name = _Field("t", "Table concerned.")

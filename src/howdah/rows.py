@@ -78,12 +78,13 @@ def scalar_row(cursor: BaseCursor[Any]) -> RowMaker[Any]:
 
 def namedtuple_row(cursor: BaseCursor[Any]) -> RowMaker[NamedTuple]:
     """Rows as named tuples; characters that no identifier has become underscores."""
-    return _named_tuple(tuple(_names(cursor)))._make
+    make: RowMaker[NamedTuple] = _named_tuple(tuple(_names(cursor)))._make
+    return make
 
 
 @lru_cache(512)
 def _named_tuple(names: tuple[str, ...]) -> Any:
-    return namedtuple("Row", [_identifier(name) for name in names])  # type: ignore[misc]
+    return namedtuple("Row", [_identifier(name) for name in names])
 
 
 def _identifier(name: str) -> str:

@@ -53,7 +53,7 @@ class Column(Sequence[Any]):
     @property
     def display_size(self) -> int | None:
         """The declared length of varchar(n), char(n) and bit(n)."""
-        modifier = self._facts[5]
+        modifier: int = self._facts[5]
         if modifier < 0:
             return None
         if self.type_code in _SIZED_TEXT:
@@ -68,7 +68,7 @@ class Column(Sequence[Any]):
     @property
     def precision(self) -> int | None:
         """Of numeric(p, s) its p; of times their digits after the second."""
-        modifier = self._facts[5]
+        modifier: int = self._facts[5]
         if modifier < 0:
             return None
         if self.type_code == _NUMERIC:
@@ -77,7 +77,7 @@ class Column(Sequence[Any]):
 
     @property
     def scale(self) -> int | None:
-        modifier = self._facts[5]
+        modifier: int = self._facts[5]
         if self.type_code != _NUMERIC or modifier < 0:
             return None
         # eleven bits with a sign, since PostgreSQL 15

@@ -58,7 +58,8 @@ class BaseConnection(Generic[Row]):
     def __repr__(self) -> str:
         target = self._target
         state = "closed" if self.closed else self.info.transaction_status.name
-        return f"<{type(self).__module__.split('.')[0]}.{type(self).__qualname__} [{state}] ({target.user}@{target.address} database={target.dbname})>"
+        where = f"{target.user}@{target.address} database={target.dbname}"
+        return f"<howdah.{type(self).__qualname__} [{state}] ({where})>"
 
     @property
     def closed(self) -> bool:
@@ -184,4 +185,3 @@ class BaseConnection(Generic[Row]):
                 source=self,
             )
         driver.close_now()
-

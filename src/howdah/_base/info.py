@@ -101,7 +101,8 @@ class ConnectionInfo:
     @property
     def timezone(self) -> tzinfo:
         """The session's TimeZone; UTC where Python does not know it."""
-        return self._connection._session.registry.timezone
+        zone: tzinfo = self._connection._session.registry.timezone
+        return zone
 
     @property
     def encoding(self) -> str:

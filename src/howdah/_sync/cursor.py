@@ -44,7 +44,12 @@ class Cursor(BaseCursor[Row]):
         self.close()
 
     def execute(
-        self, query: str | bytes, params: Any = None, *, prepare: bool | None = None, binary: bool | None = None
+        self,
+        query: str | bytes,
+        params: Any = None,
+        *,
+        prepare: bool | None = None,
+        binary: bool | None = None,
     ) -> Self:
         """Runs ``query`` and waits for its result.
 
@@ -58,9 +63,7 @@ class Cursor(BaseCursor[Row]):
         conn = self._conn
         self._reset()
         with conn._lock:
-            operation = execute(
-                conn._session, query, params, self._binary if binary is None else binary, prepare
-            )
+            operation = execute(conn._session, query, params, self._binary if binary is None else binary, prepare)
             conn._driver.run(operation)
         self._take(operation)
         return self

@@ -109,7 +109,7 @@ def _hmac(key: bytes, message: bytes) -> bytes:
     return hmac.digest(key, message, "sha256")
 
 
-def _fields(message: bytes, wanted: bytes, what: str) -> dict:
+def _fields(message: bytes, wanted: bytes, what: str) -> dict[bytes, bytes]:
     """The attributes of a SCRAM message, which must be ``wanted`` in that order (extensions may follow)."""
     if len(message) > 4096:
         raise ProtocolError(f"SCRAM: a {what} of {len(message)} bytes")

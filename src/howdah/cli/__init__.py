@@ -1,7 +1,7 @@
 """The command ``howdah``: ``howdah demo``, ``howdah --version``.
 
-Exit status: 0 when all went well, 1 with one line on standard error when something failed, 2 for a wrong command
-line, 130 after Ctrl-C.
+Exit status: 0 when all went well, 1 with one line on standard error when something failed, 2 for a wrong
+command line, 130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands.add_parser(
         "demo",
         help="start a private PostgreSQL server and show the driver at work",
-        description="Starts a private PostgreSQL server, shows the driver at work on it step by step, and removes it.",
+        description="Starts a private PostgreSQL server, shows the driver at work on it, and removes it.",
     )
     options = parser.parse_args(argv)
     if options.version:
@@ -47,7 +47,8 @@ def version_line() -> str:
     import howdah
 
     build = "compiled" if howdah.compiled else "pure Python"
-    return f"howdah {howdah.__version__} ({build}), {platform.python_implementation()} {platform.python_version()}"
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"howdah {howdah.__version__} ({build}), {python}"
 
 
 def _run_demo() -> int:
@@ -64,10 +65,10 @@ def _run_demo() -> int:
         # the reader (`howdah demo | head`) has gone: what is still buffered must not be written at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
-    except (Error, Failed, OSError) as exc:
-        return _complain(
-            f"{type(exc).__name__}: {exc}" if not isinstance(exc, Failed) else str(exc), EXIT_FAILED
-        )
+    except Failed as exc:
+        return _complain(str(exc), EXIT_FAILED)
+    except (Error, OSError) as exc:
+        return _complain(f"{type(exc).__name__}: {exc}", EXIT_FAILED)
     return 0
 
 

@@ -1,7 +1,7 @@
 """``howdah demo``: the driver's main work on a real server, told as it goes.
 
-Whatever is shown was asked of the server or of the connection in this run. A step whose outcome is not what it is meant
-to show raises Failed, so a demo that ends well has proved what it says.
+Whatever is shown was asked of the server or of the connection in this run. A step whose outcome is not what
+it is meant to show raises Failed, so a demo that ends well has proved what it says.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import time
 import uuid
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import howdah
 from howdah.cli import Failed, version_line
@@ -36,7 +37,8 @@ def run(screen: Screen) -> None:
     screen.title(f"{version_line()}: the driver at work")
     server = start_server(screen)
     try:
-        with open_connection(screen, server) as conn:
+        with connect(screen, server) as conn:
+            introduce(screen, conn)
             fill_a_table(screen, conn)
             ask_with_parameters(screen, conn)
             roll_back(screen, conn)
@@ -49,19 +51,17 @@ def run(screen: Screen) -> None:
         data_dir = server.data_dir
         stopping = time.perf_counter()
         server.stop()
-    screen.step("The end")
     if os.path.exists(data_dir):
         raise Failed(f"the server's data folder {data_dir} is still there")
-    screen.say(
+    screen.step(
+        "The end",
         f"The server stopped in {duration(time.perf_counter() - stopping)} and {data_dir} is removed. "
-        f"The whole demo took {duration(time.perf_counter() - begun)}."
+        f"The whole demo took {duration(time.perf_counter() - begun)}.",
     )
 
 
 def start_server(screen: Screen) -> Server:
-    screen.step(
-        "A PostgreSQL server", "A private one, on a free port, with a random password and temporary data."
-    )
+    screen.step("A PostgreSQL server", "A private one: a free port, a random password, temporary data.")
     screen.code("server = howdah.embedded.Server()\nserver.start()")
     server = Server()
     started = time.perf_counter()
@@ -71,31 +71,30 @@ def start_server(screen: Screen) -> Server:
     return server
 
 
-def open_connection(screen: Screen, server: Server) -> howdah.Connection[Any]:
-    screen.step(
-        "Connect", "The server wants a password and gets a proof of it (SCRAM); it must prove the same to us."
-    )
+def connect(screen: Screen, server: Server) -> howdah.Connection[Any]:
+    screen.step("Connect", "SCRAM: the server gets proof that we know the password, and must prove it too.")
     screen.code(f'conn = howdah.connect(server.dsn, application_name="{APPLICATION}")')
     started = time.perf_counter()
     conn = howdah.connect(server.dsn, application_name=APPLICATION)
     screen.took(f"connected: {conn.info.dsn}", time.perf_counter() - started)
     screen.line()
+    return conn
+
+
+def introduce(screen: Screen, conn: howdah.Connection[Any]) -> None:
     show(
         screen,
         conn,
         """
-        SELECT current_user, rule.auth_method, tls.ssl AS tls, current_setting('server_version') AS version
+        SELECT current_user, rule.auth_method, tls.ssl AS tls, version() AS server
         FROM pg_stat_ssl AS tls, pg_hba_file_rules AS rule
         WHERE tls.pid = pg_backend_pid() AND rule.type = 'host' AND rule.database = '{all}'
         """,
     )
-    return conn
 
 
 def fill_a_table(screen: Screen, conn: howdah.Connection[Any]) -> None:
-    screen.step(
-        "Write", "Parameters travel apart from the SQL, so no value can become SQL, whatever it holds."
-    )
+    screen.step("Write", "Parameters travel apart from the SQL: no value can become SQL, whatever it holds.")
     show(
         screen,
         conn,
@@ -128,7 +127,6 @@ def fill_a_table(screen: Screen, conn: howdah.Connection[Any]) -> None:
         for n in range(1, MANY + 1)
     ]
     screen.say(f"executemany sends all {MANY:,} rows at once and waits once: one round trip.")
-    screen.line()
     screen.code("cur.executemany(insert, calves)")
     with conn.cursor() as cur:
         started = time.perf_counter()
@@ -146,7 +144,7 @@ def ask_with_parameters(screen: Screen, conn: howdah.Connection[Any]) -> None:
         screen,
         conn,
         """
-        SELECT id, name, born, weight_kg, likes, notes FROM elephants
+        SELECT name, born, weight_kg, likes, notes FROM elephants
         WHERE weight_kg >= %(heavy)s OR likes && %(likes)s ORDER BY id LIMIT 4
         """,
         {"heavy": 119, "likes": ["mango", "quotes"]},
@@ -167,7 +165,6 @@ def ask_with_parameters(screen: Screen, conn: howdah.Connection[Any]) -> None:
     sql += ", %(doc)s AS doc, %(none)s AS none"
     params = {**values, "doc": Jsonb({"a": [1, 2.5, None]}), "none": None}
     screen.say(f"{len(params)} parameters of as many types, there and back:")
-    screen.line()
     started = time.perf_counter()
     cur = conn.execute(sql, params)
     row = cur.fetchone()
@@ -208,14 +205,10 @@ def roll_back(screen: Screen, conn: howdah.Connection[Any]) -> None:
 
 
 def give_a_wrong_password(screen: Screen, server: Server) -> None:
-    screen.step(
-        "A wrong password", "Errors are classes, by the server's SQLSTATE. No error ever quotes a password."
-    )
+    screen.step("A wrong password", "Errors are classes, by SQLSTATE. No error ever quotes a password.")
     screen.code('howdah.connect(server.dsn, password="wrong")')
-    exc = expect(screen, InvalidPassword, lambda: howdah.connect(server.dsn, password="wrong").close())
-    screen.took(
-        f"sqlstate {exc.sqlstate}, worth another try: {'yes' if exc.retryable else 'no'}", exc.seconds
-    )
+    met = expect(screen, InvalidPassword, lambda: howdah.connect(server.dsn, password="wrong").close())
+    screen.took(f"sqlstate {met.error.sqlstate}, retryable {met.error.retryable}", met.seconds)
 
 
 def meet_errors(screen: Screen, conn: howdah.Connection[Any]) -> None:
@@ -227,23 +220,27 @@ def meet_errors(screen: Screen, conn: howdah.Connection[Any]) -> None:
     met = []
     for kind, sql, params in statements:
         screen.sql(sql, params)
-        met.append(expect(screen, kind, lambda: conn.execute(sql, params)))  # noqa: B023 - called at once
+        met.append(expect(screen, kind, partial(conn.execute, sql, params)))
         screen.took("", met[-1].seconds)
+        screen.line()
         conn.rollback()
-    screen.line()
     screen.table(
         ("class", "sqlstate", "table_name", "constraint_name", "column_name"),
         [
-            (type(exc.error).__name__, exc.sqlstate, diag.table_name, diag.constraint_name, diag.column_name)
-            for exc in met
-            for diag in (exc.error.diag,)
+            (
+                type(error).__name__,
+                error.sqlstate,
+                error.diag.table_name,
+                error.diag.constraint_name,
+                error.diag.column_name,
+            )
+            for error in [each.error for each in met]
         ],
     )
     screen.line()
     misspelt = "SELECT name, weight_kg\nFORM elephants\nWHERE weight_kg > 4000"
     screen.sql(misspelt)
-    exc = expect(screen, SyntaxError, lambda: conn.execute(misspelt))
-    screen.took("", exc.seconds)
+    screen.took("", expect(screen, SyntaxError, partial(conn.execute, misspelt)).seconds)
     conn.rollback()
 
 
@@ -268,9 +265,7 @@ def fetch_many(screen: Screen, conn: howdah.Connection[Any]) -> None:
 
 
 def look_from_the_server(screen: Screen, server: Server, conn: howdah.Connection[Any]) -> None:
-    screen.step(
-        "Who are we?", "The server's list of sessions, asked from a second one, and what our driver knows."
-    )
+    screen.step("What the server sees", "Its list of sessions, and what our driver knows without asking.")
     with howdah.connect(server.dsn, application_name=APPLICATION + "-watcher") as watcher:
         rows = show(
             screen,
@@ -296,15 +291,14 @@ def look_from_the_server(screen: Screen, server: Server, conn: howdah.Connection
             ("howdah.compiled", str(howdah.compiled)),
         ],
     )
-    screen.say(
-        f"Statements that the server keeps prepared for this session: {prepared[0] if prepared else 0}."
-    )
+    screen.line()
+    screen.say(f"The server keeps {prepared[0] if prepared else 0} statements prepared for this session.")
 
 
 async def wait_together(screen: Screen, server: Server) -> None:
     screen.step(
         "The same with await",
-        f"{ASYNC_CONNECTIONS} connections on one event loop, each with a query that takes {NAP_S:g} s on the server.",
+        f"{ASYNC_CONNECTIONS} connections on one event loop, a query of {NAP_S:g} s on each.",
     )
     screen.code(
         "conns = await asyncio.gather(*[AsyncConnection.connect(dsn) for _ in range(4)])\n"
@@ -364,14 +358,11 @@ def timed(screen: Screen, code: str, call: Callable[[], None]) -> None:
     screen.took("", time.perf_counter() - started)
 
 
-class Met:
+class Met(NamedTuple):
     """An error that was provoked, and the seconds until it was there."""
 
-    def __init__(self, error: Error, seconds: float) -> None:
-        self.error = error
-        self.seconds = seconds
-        self.sqlstate = error.sqlstate
-        self.retryable = error.retryable
+    error: Error
+    seconds: float
 
 
 def expect(screen: Screen, kind: type[Error], call: Callable[[], object]) -> Met:

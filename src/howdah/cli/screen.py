@@ -31,9 +31,7 @@ class Screen:
     def __init__(self, stream: TextIO | None = None) -> None:
         self.stream = stream if stream is not None else sys.stdout
         self.is_terminal = self.stream.isatty()
-        self.coloured = (
-            self.is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
-        )
+        self.coloured = self.is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
         columns = shutil.get_terminal_size((MAX_WIDTH, 24)).columns if self.is_terminal else MAX_WIDTH
         self.width = max(min(columns, MAX_WIDTH), MIN_WIDTH)
         self._steps = 0

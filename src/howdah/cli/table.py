@@ -1,4 +1,4 @@
-"""Aligned tables of plain text: numbers to the right, everything else to the left, NULL told from an empty string."""
+"""Aligned tables of plain text: numbers to the right, all else to the left, NULL spelt out."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from howdah.errors import escape_controls
 
 GAP = "  "
 ELLIPSIS = "..."
-_NUMBERS = (int, float, Decimal)
+_NUMBERS = {int, float, Decimal}
 
 
 def render(columns: Sequence[str], rows: Iterable[Sequence[Any]], max_width: int = 100) -> list[str]:
     """The lines of a table: the columns' names, a rule, the rows.
 
-    No line is wider than ``max_width`` terminal columns as long as that leaves each column eight: the widest columns are
-    cut, and the cut is marked by "...".
+    No line is wider than ``max_width`` terminal columns as long as that leaves each column eight: the widest
+    columns are cut, and the cut is marked by "...".
     """
     values = [tuple(row) for row in rows]
     cells = [[cell(value) for value in row] for row in values]
@@ -52,8 +52,7 @@ def display_width(text: str) -> int:
     if text.isascii():
         return len(text)
     return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
-        for char in text
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
     )
 
 
@@ -74,7 +73,5 @@ def _padded(text: str, width: int, to_the_right: bool) -> str:
 
 
 def _is_numeric(column: Sequence[Any]) -> bool:
-    present = [value for value in column if value is not None]
-    return bool(present) and all(
-        isinstance(value, _NUMBERS) and not isinstance(value, bool) for value in present
-    )
+    kinds = {type(value) for value in column if value is not None}
+    return bool(kinds) and kinds.issubset(_NUMBERS)

@@ -41,7 +41,7 @@ class Target:
 
     __slots__ = ("_password", "connect_timeout_s", "dbname", "host", "hostaddr", "parameters", "port", "user")
 
-    def __init__(self, values: dict) -> None:
+    def __init__(self, values: dict[str, str]) -> None:
         self._password = values.get("password") or None
         self.hostaddr = values.get("hostaddr") or None
         self.port = _port(values.get("port"))
@@ -64,7 +64,7 @@ class Target:
         if values.get("options"):
             self.parameters["options"] = values["options"]
 
-    def __reduce__(self):
+    def __reduce__(self) -> str:
         raise TypeError("a connection target cannot be pickled: it holds a password")
 
     def __repr__(self) -> str:
@@ -132,7 +132,7 @@ def _os_user() -> str:
         raise ProgrammingError("no user was given and the operating system knows none: set user=") from None
 
 
-def conninfo_to_dict(conninfo: str = "", **kwargs: object) -> dict:
+def conninfo_to_dict(conninfo: str = "", **kwargs: object) -> dict[str, str]:
     """The settings of a ``key=value`` string or URI, keyword arguments on top; None among them means not given.
 
     Raises ProgrammingError for a string that cannot be read and for a key that howdah does not know.
@@ -169,7 +169,7 @@ def _known(key: str) -> str:
     raise ProgrammingError(f"there is no connection setting {shown!r}{hint}")
 
 
-def _parse(conninfo: str) -> dict:
+def _parse(conninfo: str) -> dict[str, str]:
     if not isinstance(conninfo, str):
         raise ProgrammingError(f"a connection string is a str, not {type(conninfo).__name__}")
     if conninfo.startswith(("postgresql://", "postgres://")):
@@ -177,8 +177,8 @@ def _parse(conninfo: str) -> dict:
     return _parse_pairs(conninfo)
 
 
-def _parse_pairs(text: str) -> dict:
-    values: dict = {}
+def _parse_pairs(text: str) -> dict[str, str]:
+    values: dict[str, str] = {}
     at = 0
     end = len(text)
     while True:
@@ -193,7 +193,9 @@ def _parse_pairs(text: str) -> dict:
         while at < end and text[at].isspace():
             at += 1
         if at == end or text[at] != "=":
-            raise ProgrammingError('a connection string is a URI (postgresql://...) or "key=value" pairs: an = is missing')
+            raise ProgrammingError(
+                'a connection string is a URI (postgresql://...) or "key=value" pairs: an = is missing'
+            )
         at += 1
         while at < end and text[at].isspace():
             at += 1
@@ -218,8 +220,8 @@ def _parse_pairs(text: str) -> dict:
         values[key] = "".join(value)
 
 
-def _parse_uri(uri: str) -> dict:
-    values: dict = {}
+def _parse_uri(uri: str) -> dict[str, str]:
+    values: dict[str, str] = {}
     rest = uri.split("://", 1)[1]
     rest, _, query = rest.partition("?")
     authority, slash, path = rest.partition("/")
@@ -237,7 +239,9 @@ def _parse_uri(uri: str) -> dict:
     if hostport.startswith("["):
         host, bracket, port = hostport[1:].partition("]")
         if not bracket or (port and port[0] != ":"):
-            raise ProgrammingError("the URI's IPv6 address lacks its closing bracket or is followed by something else than a port")
+            raise ProgrammingError(
+                "the URI's IPv6 address lacks its closing bracket or is followed by something else than a port"
+            )
         port = port[1:]
     else:
         host, _, port = hostport.partition(":")
@@ -259,7 +263,9 @@ def _decode(text: str, what: str) -> str:
     at = text.find("%")
     while at >= 0:
         if len(text) < at + 3 or any(char not in "0123456789abcdefABCDEF" for char in text[at + 1 : at + 3]):
-            raise ProgrammingError(f"the URI's {what} has a % that two hexadecimal digits do not follow; write %25 for a percent sign")
+            raise ProgrammingError(
+                f"the URI's {what} has a % that two hexadecimal digits do not follow; write %25 for a percent sign"
+            )
         at = text.find("%", at + 1)
     try:
         return unquote(text, errors="strict")
@@ -267,6 +273,6 @@ def _decode(text: str, what: str) -> str:
         raise ProgrammingError(f"the URI's {what} is not UTF-8 behind its percent signs") from None
 
 
-def target_of(conninfo: str, kwargs: dict) -> Target:
+def target_of(conninfo: str, kwargs: dict[str, object]) -> Target:
     """What ``connect`` was given, read and checked."""
     return Target(conninfo_to_dict(conninfo, **kwargs))

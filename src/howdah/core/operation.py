@@ -153,7 +153,7 @@ class Operation:
         self.plan = None
         self.sink = None
         self.result = None
-        self.results = None
+        self.results: list[Result] | None = None
         self.discard = False
         self.remembered = False
         self.error = None
@@ -161,12 +161,12 @@ class Operation:
         self.sent = False
         self.bytes_out = 0
         self.bytes_in = 0
-        self.deadline = None
+        self.deadline: float | None = None
         self.submitted_at = 0.0
         self.sent_at = 0.0
         self.first_at = 0.0
         self.done_at = 0.0
-        self.waiter = None
+        self.waiter: object = None
         self.hook = None
 
     def __reduce__(self):

@@ -60,7 +60,9 @@ class Query:
                 )
             elif hasattr(params, "keys"):
                 if self.count:
-                    raise ProgrammingError("the query has positional placeholders (%s) but a mapping of parameters was given")
+                    raise ProgrammingError(
+                        "the query has positional placeholders (%s) but a mapping of parameters was given"
+                    )
                 values = []
             else:
                 values = list(params)

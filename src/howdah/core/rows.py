@@ -93,9 +93,9 @@ class Sink:
             pos += 1 + size
         return pos
 
-    def taken(self) -> object:
-        """What the sink made of the rows."""
-        return None
+    def taken(self) -> list:
+        """What the sink made of the rows: a list to fetch from."""
+        return []
 
 
 class TupleSink(Sink):
@@ -108,7 +108,7 @@ class TupleSink(Sink):
         self.count = 0
         self.error = None
 
-    def taken(self) -> object:
+    def taken(self) -> list:
         return self.rows
 
     def receive(self, plan, data, pos, end):
@@ -138,9 +138,7 @@ class TupleSink(Sink):
                 break
             stop = pos + 1 + size
             if read_u16(data, pos + 5) != width:
-                raise ProtocolError(
-                    f"a row of {read_u16(data, pos + 5)} columns where the server announced {width}"
-                )
+                raise ProtocolError(f"a row of {read_u16(data, pos + 5)} columns where the server announced {width}")
             at = pos + 7
             if cython.compiled:
                 row = PyTuple_New(width)

@@ -73,7 +73,7 @@ from howdah.errors import (
 )
 from howdah.types.codec import _Codec
 from howdah.types.registry import UTC, registry_for
-from howdah.wire import backend, tags
+from howdah.wire import backend
 from howdah.wire.frontend import PROTOCOL_3_0, write_copy_fail, write_sync, write_terminate
 from howdah.wire.inbuf import InBuf
 from howdah.wire.limits import MAX_PRE_AUTH_BYTES
@@ -139,7 +139,7 @@ class Session:
         self.head = None
         self.finished = []
         self.transaction_status = STATUS_UNKNOWN
-        self.parameters = {}
+        self.parameters: dict[str, str] = {}
         self.backend_pid = 0
         self.backend_key = b""
         self.protocol_version = PROTOCOL_3_0
@@ -152,11 +152,11 @@ class Session:
         self.notices = deque(maxlen=MAX_KEPT_NOTICES)
         self.notifications = deque(maxlen=MAX_KEPT_NOTICES)
         self.pooler_suspected = False
-        self.prepare_threshold = 1
+        self.prepare_threshold: int | None = 1
         self.registry = registry_for(UTC)
         self.statements = StatementCache()
         self.hook = None
-        self.begin = None
+        self.begin: bytes | None = None
 
     def __reduce__(self):
         raise TypeError("a session cannot be pickled")
@@ -402,9 +402,7 @@ class Session:
     def on_error(self, head, fields):
         before_auth = self.transaction_status == STATUS_UNKNOWN
         query = head.query.sql.decode("utf-8") if head is not None and head.query is not None else None
-        error = error_from_fields(
-            fields, query=query, sent=None if head is None else head.sent, pre_auth=before_auth
-        )
+        error = error_from_fields(fields, query=query, sent=None if head is None else head.sent, pre_auth=before_auth)
         fatal = fields.get("V", fields.get("S", "")) in ("FATAL", "PANIC")
         if head is None:
             if not fatal:
@@ -427,7 +425,11 @@ class Session:
         self.parameters[name] = value
         if name == "TimeZone":
             self.registry = registry_for(timezone_of(value))
-        elif name == "client_encoding" and value.upper().replace("-", "") not in ("UTF8", "UNICODE", "SQL_ASCII"):
+        elif name == "client_encoding" and value.upper().replace("-", "") not in (
+            "UTF8",
+            "UNICODE",
+            "SQL_ASCII",
+        ):
             raise InternalError(
                 f"the session's client_encoding became {value!r}: howdah reads and writes UTF8 only, "
                 "so the connection was closed; do not SET client_encoding"

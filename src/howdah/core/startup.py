@@ -60,7 +60,7 @@ class Startup(Operation):
             self.on_authentication(session, *backend.read_authentication(body))
             return False
         if kind == 118:  # 'v'
-            newest, options = backend.read_negotiate_version(body)
+            newest, _ = backend.read_negotiate_version(body)
             raise NotSupportedError(f"the server does not speak protocol 3.0 (it offers 3.{newest})")
         if not self.authenticated:
             raise ProtocolError(f"the server sent a message of type {chr(kind)!r} before authentication was over")

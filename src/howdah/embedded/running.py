@@ -48,9 +48,7 @@ class Running:
             self.remove_at_end(self.folder)
             os.mkdir(self.folder, 0o700)
             log = os.path.join(self.folder, "log")
-            self._log_fd = os.open(
-                log, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600
-            )
+            self._log_fd = os.open(log, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         except BaseException:
             self.stop()
             raise

@@ -96,20 +96,14 @@ class Server:
         timeout_s: float = 60.0,
     ) -> None:
         if auth not in AUTH_METHODS:
-            raise ValueError(
-                f"auth is {auth!r}, must be one of {', '.join(AUTH_METHODS)}; use hba for other methods"
-            )
+            raise ValueError(f"auth is {auth!r}, must be one of {', '.join(AUTH_METHODS)}; use hba for other methods")
         if data_dir is not None and template is not None:
-            raise ValueError(
-                "data_dir and template can not both be given: data made from a template is temporary"
-            )
+            raise ValueError("data_dir and template can not both be given: data made from a template is temporary")
         for name, value in (("user", user), ("dbname", dbname), ("password", password or "x")):
             if not value or any(character in value for character in "\0\n\r"):
                 raise ValueError(f"{name} must not be empty, nor hold a line break or NUL")
         if any(character in user for character in "\"$'\\"):
-            raise ValueError(
-                "user must not hold any of \"$'\\, as PostgreSQL makes no extension for such an owner"
-            )
+            raise ValueError("user must not hold any of \"$'\\, as PostgreSQL makes no extension for such an owner")
         self._data_dir = os.path.abspath(data_dir) if data_dir is not None else None
         self._template = os.path.abspath(template) if template is not None else None
         self.user = user
@@ -132,9 +126,7 @@ class Server:
 
     def __repr__(self) -> str:
         version = self._binaries.version if self._binaries else "not looked for yet"
-        state = (
-            f"{LOOPBACK if self._listen else self.socket_dir}:{self._port}" if self._running else "stopped"
-        )
+        state = f"{LOOPBACK if self._listen else self.socket_dir}:{self._port}" if self._running else "stopped"
         return f"<howdah.embedded.Server PostgreSQL {version}, {state}>"
 
     def __enter__(self) -> Self:
@@ -188,9 +180,7 @@ class Server:
     def socket_dsn(self) -> str:
         """A connection URI with the password, over the Unix socket."""
         host = quote(self.socket_dir, safe="")
-        return (
-            f"postgresql://{self._credentials()}@/{quote(self.dbname, safe='')}?host={host}&port={self.port}"
-        )
+        return f"postgresql://{self._credentials()}@/{quote(self.dbname, safe='')}?host={host}&port={self.port}"
 
     @property
     def pid(self) -> int:
@@ -227,9 +217,7 @@ class Server:
         Raises EmbeddedServerError, with the end of the server's log, when that fails; nothing is left then.
         """
         if self._running is not None:
-            raise EmbeddedServerError(
-                "this embedded server is started already: stop it first, or make another Server"
-            )
+            raise EmbeddedServerError("this embedded server is started already: stop it first, or make another Server")
         deadline = time.monotonic() + self._timeout_s
         account = choose_account(self._run_as, self._data_dir or self._template)
         self._binaries = reachable_binaries(self._find_binaries(), account)
@@ -360,9 +348,7 @@ class Server:
         if status != 0:
             raise EmbeddedServerError(f"{os.path.basename(argv[0])} failed", log_tail=output)
 
-    def _run_single_user(
-        self, running: Running, arguments: list[str], statements: list[str], deadline: float
-    ) -> None:
+    def _run_single_user(self, running: Running, arguments: list[str], statements: list[str], deadline: float) -> None:
         """Run SQL before the server starts, as nobody can log in yet; the log never shows the statements."""
         program, *options = arguments
         quiet = [
@@ -376,14 +362,10 @@ class Server:
         command = [program, "--single", *options, *quiet, "postgres"]
         status, output = running.run(command, ("\n".join(statements) + "\n").encode(), deadline=deadline)
         if "lock file" in output and "already exists" in output:
-            raise EmbeddedServerError(
-                f"{self._data_dir!r} is in use by another server: stop that one", log_tail=output
-            )
+            raise EmbeddedServerError(f"{self._data_dir!r} is in use by another server: stop that one", log_tail=output)
         errors = [line for line in output.splitlines() if "ERROR:" in line and "already exists" not in line]
         if any(f'role "{self.user}" does not exist' in line for line in errors):
-            raise EmbeddedServerError(
-                f"the kept data has no user {self.user!r}: give the user it was made with"
-            )
+            raise EmbeddedServerError(f"the kept data has no user {self.user!r}: give the user it was made with")
         if status != 0 or errors:
             raise EmbeddedServerError("the kept data could not be prepared for a start", log_tail=output)
 
@@ -391,9 +373,7 @@ class Server:
         for attempt in range(1, PORT_ATTEMPTS + 1):
             self._port = self._wanted_port or (_free_port() if self._listen else DEFAULT_PORT)
             mark = running.log_size()
-            running.launch(
-                [*arguments, "-p", str(self._port)], self._data_dir or os.path.join(running.folder, "data")
-            )
+            running.launch([*arguments, "-p", str(self._port)], self._data_dir or os.path.join(running.folder, "data"))
             if self._wait_ready(running, deadline):
                 return
             log_tail = running.log_tail(mark)

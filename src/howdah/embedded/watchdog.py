@@ -118,9 +118,7 @@ def _server_started_since(data_folder: str, since: float) -> _Target | None:
     deadline = time.monotonic() + _PID_FILE_TIMEOUT_S
     while time.monotonic() < deadline:
         try:
-            with open(
-                os.path.join(data_folder, "postmaster.pid"), encoding="utf-8", errors="replace"
-            ) as file:
+            with open(os.path.join(data_folder, "postmaster.pid"), encoding="utf-8", errors="replace") as file:
                 lines = file.read().split("\n")
             if int(lines[2]) >= int(since):
                 return _Target(int(lines[0]))

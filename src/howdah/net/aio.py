@@ -10,7 +10,11 @@ import asyncio
 import socket
 import threading
 import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
+from howdah.core.operation import Operation
+from howdah.core.session import Session
 from howdah.core.startup import Startup
 from howdah.errors import ConnectionTimeout, InterfaceError, OperationalError
 from howdah.net.blocking import connection_lost
@@ -26,24 +30,27 @@ from howdah.net.dial import (
 )
 from howdah.wire.frontend import cancel_request
 
+if TYPE_CHECKING:
+    from howdah.config.conninfo import Target
+
 
 class AioDriver(asyncio.BufferedProtocol):
     """Moves bytes between one transport and one session, on one event loop."""
 
-    def __init__(self, session, news) -> None:
+    def __init__(self, session: Session, news: Callable[[], None]) -> None:
         self.session = session
         self.news = news
         self.loop = asyncio.get_running_loop()
-        self.transport = None
-        self.startup = None
+        self.transport: Any = None
+        self.startup: Startup | None = None
         self.gone = self.loop.create_future()
 
     # -- the event loop calls
 
-    def connection_made(self, transport) -> None:
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
 
-    def get_buffer(self, sizehint: int):
+    def get_buffer(self, sizehint: int) -> memoryview:
         return self.session.get_buffer()
 
     def buffer_updated(self, nbytes: int) -> None:
@@ -62,7 +69,7 @@ class AioDriver(asyncio.BufferedProtocol):
         self.wake()
         return False
 
-    def connection_lost(self, exc) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         session = self.session
         if not session.closed:
             if exc is None:
@@ -77,17 +84,18 @@ class AioDriver(asyncio.BufferedProtocol):
         for operation in self.session.take_finished():
             self.wake_one(operation)
 
-    def wake_one(self, operation) -> None:
-        waiter = operation.waiter
+    def wake_one(self, operation: Operation) -> None:
+        waiter: Any = operation.waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
     # -- the shell calls
 
-    async def run(self, operation) -> None:
+    async def run(self, operation: Operation) -> None:
         """Sends what the session has to send and waits until ``operation`` is done. Raises its error."""
         session = self.session
-        waiter = operation.waiter = self.loop.create_future()
+        waiter = self.loop.create_future()
+        operation.waiter = waiter
         operation.sent = True
         self.transport.write(session.data_to_send())
         timer = None
@@ -107,7 +115,7 @@ class AioDriver(asyncio.BufferedProtocol):
         if operation.error is not None:
             raise operation.error
 
-    def expire(self, operation) -> None:
+    def expire(self, operation: Operation) -> None:
         if not operation.done:
             self.session.fail(ConnectionTimeout("the server did not answer in time"))
             self.drop()
@@ -155,10 +163,10 @@ class AioDriver(asyncio.BufferedProtocol):
         sock = self.transport.get_extra_info("socket")
         if sock is None or sock.fileno() < 0:
             raise InterfaceError("the connection is closed")
-        return sock.fileno()
+        return int(sock.fileno())
 
 
-async def send_cancel(loop, family: int, peer, pid: int, key: bytes) -> None:
+async def send_cancel(loop: asyncio.AbstractEventLoop, family: int, peer: Any, pid: int, key: bytes) -> None:
     """CancelRequest on a connection of its own, at most two seconds. Raises OSError."""
     with socket.socket(family, socket.SOCK_STREAM) as courier:
         courier.setblocking(False)
@@ -175,12 +183,12 @@ async def send_cancel(loop, family: int, peer, pid: int, key: bytes) -> None:
             raise OSError("the cancel request was not taken in time") from None
 
 
-async def resolve(loop, target, deadline: float | None) -> list:
+async def resolve(loop: asyncio.AbstractEventLoop, target: Target, deadline: float | None) -> list[Any]:
     """getaddrinfo in a daemon thread, so that neither the loop nor its shutdown waits for a dead resolver."""
     addresses = numeric_addresses(target)
     if addresses is not None:
         return addresses
-    answer = loop.create_future()
+    answer: asyncio.Future[Any] = loop.create_future()
 
     def settle(value: object) -> None:
         if not answer.done():
@@ -208,11 +216,11 @@ async def resolve(loop, target, deadline: float | None) -> list:
     return value
 
 
-async def dial(loop, target, deadline: float | None) -> socket.socket:
+async def dial(loop: asyncio.AbstractEventLoop, target: Target, deadline: float | None) -> socket.socket:
     """A connected non-blocking socket; the twin of net.dial.dial."""
-    errors: list = []
+    errors: list[Any] = []
     if target.is_unix:
-        candidates = [(socket.AF_UNIX, target.socket_path, target.address)]
+        candidates: list[Any] = [(socket.AF_UNIX, target.socket_path, target.address)]
     else:
         found = await resolve(loop, target, deadline)
         candidates = [(entry[0], entry[4], shown_address(entry[4])) for entry in found]
@@ -235,7 +243,7 @@ async def dial(loop, target, deadline: float | None) -> socket.socket:
     raise refused(target, errors)
 
 
-async def connect(target, session, news) -> AioDriver:
+async def connect(target: Target, session: Session, news: Callable[[], None]) -> AioDriver:
     """Dials ``target`` and starts ``session`` on it, all within the target's connect_timeout."""
     loop = asyncio.get_running_loop()
     deadline = None
@@ -251,7 +259,8 @@ async def connect(target, session, news) -> AioDriver:
     except BaseException:
         sock.close()
         raise
-    startup = driver.startup = Startup(target.parameters, target.password)
+    startup = Startup(target.parameters, target.password)
+    driver.startup = startup
     try:
         startup.begin(session)
         await asyncio.wait_for(_start(driver, startup), remaining(deadline))
@@ -274,9 +283,10 @@ async def _start(driver: AioDriver, startup: Startup) -> None:
     session = driver.session
     startup.sent = True
     while not startup.done:
-        startup.waiter = driver.loop.create_future()
+        waiter = driver.loop.create_future()
+        startup.waiter = waiter
         driver.transport.write(session.data_to_send())
-        await startup.waiter
+        await waiter
         if startup.work is not None and not startup.done:
             salted = await driver.loop.run_in_executor(None, startup.work)
             if not startup.done:

@@ -10,11 +10,18 @@ from __future__ import annotations
 import select
 import socket
 import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
+from howdah.core.operation import Operation
+from howdah.core.session import Session
 from howdah.core.startup import Startup
 from howdah.errors import ConnectionTimeout, Error, InterfaceError, OperationalError
 from howdah.net.cancel import send_cancel
 from howdah.net.dial import dial, remaining, timed_out
+
+if TYPE_CHECKING:
+    from howdah.config.conninfo import Target
 
 MSG_DONTWAIT = getattr(socket, "MSG_DONTWAIT", 0)
 SMALL_BYTES = 16 * 1024
@@ -25,16 +32,16 @@ class BlockingDriver:
 
     __slots__ = ("news", "poller", "session", "sock")
 
-    def __init__(self, session, sock: socket.socket, news) -> None:
+    def __init__(self, session: Session, sock: socket.socket, news: Callable[[], None]) -> None:
         self.session = session
         self.sock = sock
         self.news = news
-        self.poller = None
+        self.poller: Any = None
 
-    def __reduce__(self):
+    def __reduce__(self) -> Any:
         raise TypeError("a driver cannot be pickled")
 
-    def run(self, operation) -> None:
+    def run(self, operation: Operation) -> None:
         """Sends what the session has to send and reads until ``operation`` is done. Raises its error."""
         session = self.session
         try:
@@ -66,7 +73,7 @@ class BlockingDriver:
         if operation.error is not None:
             raise operation.error
 
-    def exchange(self, data: bytes, operation, until=None) -> None:
+    def exchange(self, data: bytes, operation: Operation, until: Callable[[], bool] | None = None) -> None:
         """Reads while it writes, with poll, until ``data`` is out and the operation is done (or ``until()`` says so)."""
         session = self.session
         view = memoryview(data)
@@ -91,7 +98,7 @@ class BlockingDriver:
                 except BlockingIOError:
                     continue
 
-    def wait(self, want_write: bool, deadline: float | None) -> tuple:
+    def wait(self, want_write: bool, deadline: float | None) -> tuple[int, int]:
         """Waits for the socket, at most until ``deadline``. Raises ConnectionTimeout."""
         if self.poller is None:
             self.poller = select.poll()
@@ -124,7 +131,7 @@ class BlockingDriver:
         if not session.closed:
             session.fail(connection_lost(exc))
 
-    def abandon(self, operation, exc: BaseException) -> None:
+    def abandon(self, operation: Operation, exc: BaseException) -> None:
         """An operation was left in the middle: its answer must never meet another question, so the session ends."""
         session = self.session
         if not session.closed and not operation.done and session.backend_key:
@@ -165,7 +172,7 @@ def connection_lost(exc: OSError) -> Error:
     return error
 
 
-def connect(target, session, news) -> BlockingDriver:
+def connect(target: Target, session: Session, news: Callable[[], None]) -> BlockingDriver:
     """Dials ``target`` and starts ``session`` on it, all within the target's connect_timeout."""
     deadline = None
     if target.connect_timeout_s is not None:

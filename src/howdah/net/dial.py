@@ -9,8 +9,12 @@ import errno
 import socket
 import threading
 import time
+from typing import TYPE_CHECKING, Any
 
 from howdah.errors import ConnectionTimeout, OperationalError
+
+if TYPE_CHECKING:
+    from howdah.config.conninfo import Target
 
 
 def remaining(deadline: float | None) -> float | None:
@@ -23,14 +27,14 @@ def remaining(deadline: float | None) -> float | None:
     return max(left, 0.001)
 
 
-def timed_out(target, stage: str) -> ConnectionTimeout:
+def timed_out(target: Target, stage: str) -> ConnectionTimeout:
     return ConnectionTimeout(
         f"connecting to {target.address} took longer than connect_timeout={target.connect_timeout_s:g} s ({stage})",
         sent=False,
     )
 
 
-def refused(target, errors: list) -> OperationalError:
+def refused(target: Target, errors: list[Any]) -> OperationalError:
     """The error of a dial in which every address failed."""
     if len(errors) == 1:
         where, exc = errors[0]
@@ -53,12 +57,12 @@ def reason_of(exc: OSError) -> str:
     return hints.get(exc.errno or 0) or (exc.strerror or str(exc) or type(exc).__name__).lower()
 
 
-def unknown_host(target, exc: OSError) -> OperationalError:
+def unknown_host(target: Target, exc: OSError) -> OperationalError:
     what = exc.strerror or str(exc)
     return OperationalError(f"the host name {target.host!r} cannot be resolved: {what.lower()}", sent=False)
 
 
-def numeric_addresses(target) -> list | None:
+def numeric_addresses(target: Target) -> list[Any] | None:
     """The addresses of a target that needs no name look-up, else None."""
     host = target.hostaddr or target.host
     try:
@@ -71,7 +75,7 @@ def numeric_addresses(target) -> list | None:
         return None
 
 
-def resolve(target, deadline: float | None) -> list:
+def resolve(target: Target, deadline: float | None) -> list[Any]:
     """getaddrinfo inside the deadline: in a thread of its own, since the resolver takes no timeout."""
     addresses = numeric_addresses(target)
     if addresses is not None:
@@ -81,7 +85,7 @@ def resolve(target, deadline: float | None) -> list:
             return socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError) as exc:
             raise unknown_host(target, _as_os_error(exc)) from exc
-    outcome: list = []
+    outcome: list[Any] = []
 
     def look_up() -> None:
         try:
@@ -105,7 +109,7 @@ def _as_os_error(exc: Exception) -> OSError:
     return OSError(0, "it is no valid host name")  # IDNA refuses it: a UnicodeError
 
 
-def shown_address(sockaddr: tuple) -> str:
+def shown_address(sockaddr: tuple[Any, ...]) -> str:
     host, port = sockaddr[0], sockaddr[1]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
@@ -117,9 +121,9 @@ def prepare_socket(sock: socket.socket) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
-def dial(target, deadline: float | None) -> socket.socket:
+def dial(target: Target, deadline: float | None) -> socket.socket:
     """A connected blocking socket. Raises OperationalError with every attempt listed, or ConnectionTimeout."""
-    errors: list = []
+    errors: list[Any] = []
     if target.is_unix:
         candidates = [(socket.AF_UNIX, target.socket_path, target.address)]
     else:

@@ -224,7 +224,9 @@ class ArrayCodec(_Codec):
             lengths.append(len(level))
             level = level[0]
         if len(lengths) > MAX_DIMENSIONS:
-            raise DataError(f"a list nested {len(lengths)} deep: PostgreSQL's arrays have at most {MAX_DIMENSIONS} dimensions")
+            raise DataError(
+                f"a list nested {len(lengths)} deep: PostgreSQL's arrays have at most {MAX_DIMENSIONS} dimensions"
+            )
         return lengths
 
     def encode_level(self, out, value, depth, lengths) -> bool:

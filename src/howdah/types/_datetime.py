@@ -87,7 +87,14 @@ def parse_timestamp(text: str) -> datetime:
             seconds += int(part) * (3600, 60, 1)[index]
         tz = timezone(timedelta(seconds=-seconds if sign == "-" else seconds))
     return datetime(
-        int(text[:4]), int(text[5:7]), int(text[8:10]), int(text[11:13]), int(text[14:16]), int(text[17:19]), us, tz
+        int(text[:4]),
+        int(text[5:7]),
+        int(text[8:10]),
+        int(text[11:13]),
+        int(text[14:16]),
+        int(text[17:19]),
+        us,
+        tz,
     )
 
 
@@ -100,7 +107,9 @@ class _CalendarCodec(_Codec):
         if text == "infinity" or text == "-infinity":
             raise DataError(f"{self.name} {text!r} has no Python value: cast the column to text to read it")
         if text.endswith(" BC") or (text[:1].isdigit() and len(text.split("-")[0]) > 4):
-            raise DataError(f"{self.name} {text!r} is outside Python's years 1 to 9999: cast the column to text to read it")
+            raise DataError(
+                f"{self.name} {text!r} is outside Python's years 1 to 9999: cast the column to text to read it"
+            )
         return self.wrong_text(text, "only DateStyle ISO is read; SET datestyle = 'ISO'")
 
 
@@ -129,7 +138,9 @@ class DateCodec(_CalendarCodec):
             return self.out_of_range("infinity")
         if days == NO_DAYS_MIN:
             return self.out_of_range("-infinity")
-        raise DataError(f"a date {days} days from 2000-01-01 is outside Python's years 1 to 9999: cast the column to text to read it")
+        raise DataError(
+            f"a date {days} days from 2000-01-01 is outside Python's years 1 to 9999: cast the column to text to read it"
+        )
 
     def encode(self, out, value) -> None:
         out.put_i32(4)
@@ -189,7 +200,8 @@ class TimestampCodec(_CalendarCodec):
         if us == NO_US_MIN:
             return self.out_of_range("-infinity")
         raise DataError(
-            f"a {self.name} {us} microseconds from 2000-01-01 is outside Python's years 1 to 9999: cast the column to text to read it"
+            f"a {self.name} {us} microseconds from 2000-01-01 is outside Python's years 1 to 9999: "
+            "cast the column to text to read it"
         )
 
     def encode(self, out, value) -> None:

@@ -67,7 +67,9 @@ class JsonCodec(_Codec):
         try:
             data = text if isinstance(text, bytes) else text.encode("utf-8")
         except UnicodeEncodeError as exc:
-            raise DataError(f"the JSON text holds a lone surrogate at position {exc.start}: UTF-8 has no bytes for it") from None
+            raise DataError(
+                f"the JSON text holds a lone surrogate at position {exc.start}: UTF-8 has no bytes for it"
+            ) from None
         out.put_i32(len(data) + (1 if self.versioned else 0))
         if self.versioned:
             out.put_byte(1)

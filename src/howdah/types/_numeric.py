@@ -65,9 +65,7 @@ if not cython.compiled:
         if scale:
             groups = (scale + 3) // 4
             first = weight + 1
-            fraction = "".join(
-                "%04d" % (digits[i] if 0 <= i < count else 0) for i in range(first, first + groups)
-            )
+            fraction = "".join("%04d" % (digits[i] if 0 <= i < count else 0) for i in range(first, first + groups))
             text += "." + fraction[:scale]
         return text
 

@@ -31,7 +31,9 @@ class TextCodec(_Codec):
         try:
             data = value.encode("utf-8")
         except UnicodeEncodeError as exc:
-            raise DataError(f"the text holds a lone surrogate at position {exc.start}: UTF-8 has no bytes for it") from None
+            raise DataError(
+                f"the text holds a lone surrogate at position {exc.start}: UTF-8 has no bytes for it"
+            ) from None
         if 0 in data:
             raise DataError(
                 f"the text holds a NUL character at position {value.index(chr(0))}: PostgreSQL's text cannot, use bytes (bytea)"

@@ -33,7 +33,13 @@ class _Codec:
     __slots__ = ("array_oid", "atomic", "binary_equal", "encode_format", "name", "oid")
 
     def __init__(
-        self, name: str, oid: int, array_oid: int, binary_equal: bool = True, atomic: bool = True, encode_format: int = 1
+        self,
+        name: str,
+        oid: int,
+        array_oid: int,
+        binary_equal: bool = True,
+        atomic: bool = True,
+        encode_format: int = 1,
     ) -> None:
         self.name = name
         self.oid = oid

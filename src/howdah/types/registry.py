@@ -53,7 +53,9 @@ class Registry:
                 return codec.for_value(value)
         if isinstance(value, dict):
             raise ProgrammingError("a dict cannot be sent as it is: wrap it in howdah.types.json.Jsonb or Json")
-        raise ProgrammingError(f"a value of type {kind.__module__}.{kind.__qualname__} cannot be sent: howdah has no codec for it")
+        raise ProgrammingError(
+            f"a value of type {kind.__module__}.{kind.__qualname__} cannot be sent: howdah has no codec for it"
+        )
 
     def array_for(self, items: list) -> object:
         """The array codec that takes every value of a (nested) list."""

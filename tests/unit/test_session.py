@@ -1,0 +1,241 @@
+"""core.session: recorded conversations, cut and disturbed in every way; every message in every step; re-entry."""
+
+from __future__ import annotations
+
+import datetime
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from tests.kit import messages as m
+from tests.kit.properties import FULL, scaled
+from tests.unit.playing import (
+    Conversation,
+    Facts,
+    connected_session,
+    feed,
+    play,
+    run,
+    stream_length,
+    with_turn,
+)
+from tests.unit.recorded import ASIDES, BY_NAME, CONVERSATIONS, RANDOM
+
+from howdah import errors
+from howdah.core import session as session_module
+from howdah.core.session import Session
+from howdah.errors import Error, InterfaceError, OperationalError, ProtocolError
+
+every_conversation = pytest.mark.parametrize("conversation", CONVERSATIONS, ids=lambda c: c.name)
+
+
+@pytest.fixture(autouse=True)
+def known_nonce(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.urandom", lambda count: RANDOM[:count])
+
+
+@every_conversation
+def test_gives_what_the_server_said(conversation: Conversation) -> None:
+    facts = play(conversation)
+    for (results, error, done), expected in zip(facts.operations, conversation.expected):
+        assert [(result[0], result[4]) for result in results or []] == [
+            (tag, [] if rows is None and results[i][4] == [] else rows)
+            for i, (tag, rows) in enumerate(expected.results)
+        ]
+        assert (error and error[0]) == expected.error
+        assert done
+    assert len(facts.operations) == len(conversation.expected)
+    assert facts.status == ord(conversation.status)
+    assert facts.closed == conversation.closes
+    assert facts.unread == 0 or facts.closed
+
+
+def test_a_login_leaves_its_facts() -> None:
+    for name in ("connect, trust", "connect, SCRAM"):
+        facts = play(BY_NAME[name])
+        assert facts.parameters == {"server_version": "18.1", "TimeZone": "UTC", "client_encoding": "UTF8"}
+        assert facts.key == (4711, b"\1\2\3\4")
+
+
+# -- cutting the stream
+
+
+@every_conversation
+def test_byte_by_byte(conversation: Conversation) -> None:
+    assert play(conversation, every_byte=True) == play(conversation)
+
+
+@every_conversation
+def test_every_cut_in_two(conversation: Conversation) -> None:
+    whole = play(conversation)
+    for cut in range(1, stream_length(conversation)):
+        assert play(conversation, [cut]) == whole, cut
+
+
+@every_conversation
+def test_random_cuts(conversation: Conversation) -> None:
+    whole = play(conversation)
+    length = stream_length(conversation)
+    chance = random.Random(0)
+    for _ in range(2000 if FULL else 200):
+        cuts = chance.sample(range(1, length), min(chance.randrange(2, 12), length - 1))
+        assert play(conversation, cuts) == whole, cuts
+
+
+# -- what may come at any time
+
+
+def disturbed(conversation: Conversation, aside: bytes) -> Iterator[Conversation]:
+    for index, turn in enumerate(conversation.turns):
+        for place in range(len(turn.answer) + 1):
+            turns = list(conversation.turns)
+            turns[index] = turn._replace(answer=[*turn.answer[:place], aside, *turn.answer[place:]])
+            yield conversation._replace(turns=turns)
+
+
+@every_conversation
+@pytest.mark.parametrize("aside", ASIDES, ids=["notice", "parameter", "notification"])
+def test_an_aside_between_any_two_messages(conversation: Conversation, aside: bytes) -> None:
+    whole = play(conversation)
+    for one in disturbed(conversation, aside):
+        facts = play(one)
+        if facts.closed:  # then what stood behind the end was not read
+            assert facts.operations == whole.operations
+            continue
+        assert facts._replace(notices=[], notifications=[], parameters={}) == whole._replace(parameters={})
+        if aside is ASIDES[0]:
+            assert [notice["M"] for notice in facts.notices] == ["by the way"]
+        elif aside is ASIDES[1]:
+            assert facts.parameters == {**whole.parameters, "application_name": "x"}
+        else:
+            assert facts.notifications == [(77, "channel", "payload")]
+
+
+# -- endings
+
+
+def must_end_in_error(facts: Facts, whole: Facts, turn: int, what: object) -> None:
+    """The stream broke in ``turn``: closed with a typed error; no request is left waiting; no row is untrue."""
+    assert facts.closed, what
+    assert facts.failure is not None and issubclass(getattr(errors, facts.failure[0]), Error), what
+    for index, (results, error, done) in enumerate(facts.operations):
+        assert done, what
+        if whole.ended_in[index] < turn or error is None:
+            assert (results, error) == whole.operations[index][:2], what
+        else:
+            assert issubclass(getattr(errors, error[0]), Error), what
+            true_rows = [result[4] for result in whole.operations[index][0] or []]
+            rows = [result[4] for result in results or []]
+            assert rows == true_rows[: len(rows)], what
+
+
+@every_conversation
+def test_the_stream_ends_anywhere(conversation: Conversation) -> None:
+    whole = play(conversation)
+    begin = 0
+    for index, turn in enumerate(conversation.turns):
+        length = len(b"".join(turn.answer))
+        for cut in range(begin, begin + length):
+            facts = play(conversation, eof_at=cut)
+            must_end_in_error(facts, whole, index, cut)
+            unanswered = [error for _, error, _ in facts.operations if error == facts.failure]
+            assert len(unanswered) <= 1, cut  # what was in flight behind it says so
+        begin += length
+
+
+@every_conversation
+def test_the_server_ends_the_session_between_any_two_messages(conversation: Conversation) -> None:
+    whole = play(conversation)
+    end = m.error("terminating connection due to administrator command", "57P01", "FATAL")
+    for index, turn in enumerate(conversation.turns):
+        for place in range(len(turn.answer)):
+            facts = play(with_turn(conversation, index, [*turn.answer[:place], end]))
+            must_end_in_error(facts, whole, index, place)
+            assert facts.failure is not None
+            assert facts.failure[0] == "AdminShutdown"
+            waiting = [error for _, error, _ in facts.operations if error is not None and error[0] == "OperationalError"]
+            assert all("lost with a request before this one" in error[1] for error in waiting)
+
+
+# -- messages that lie about their length
+
+
+def replaced(conversation: Conversation, turn: int, place: int, message: bytes) -> Conversation:
+    answer = conversation.turns[turn].answer
+    return with_turn(conversation, turn, [*answer[:place], message, *answer[place + 1 :]])
+
+
+def must_lose_the_last(whole: Facts, facts: Facts, turn: int, what: object) -> None:
+    """The request that the fault met did not end as if nothing had been."""
+    if facts.operations and whole.ended_in[len(facts.operations) - 1] >= turn:
+        assert facts.operations[-1][1] is not None, what
+
+
+def checked_messages(conversation: Conversation) -> Iterator[tuple[int, int, bytes]]:
+    for turn, (_, answer) in enumerate(conversation.turns):
+        for place, message in enumerate(answer):
+            if message[:1] != b"d":  # any bytes are CopyData
+                yield turn, place, message
+
+
+@every_conversation
+def test_every_truncation_of_every_message(conversation: Conversation) -> None:
+    whole = play(conversation)
+    for turn, place, message in checked_messages(conversation):
+        for cut in range(5, len(message)):
+            what = (turn, place, message, cut)
+            facts = play(replaced(conversation, turn, place, m.message(message[:1], message[5:cut])))
+            must_end_in_error(facts, whole, turn, what)
+            must_lose_the_last(whole, facts, turn, what)
+
+
+@every_conversation
+def test_every_truncation_under_a_header_that_tells_the_old_length(conversation: Conversation) -> None:
+    whole = play(conversation)
+    for turn, place, message in checked_messages(conversation):
+        for cut in range(5, len(message)):
+            what = (turn, place, message, cut)
+            facts = play(replaced(conversation, turn, place, message[:cut]), eof=True)
+            must_end_in_error(facts, whole, turn, what)
+            must_lose_the_last(whole, facts, turn, what)
+
+
+@every_conversation
+def test_a_byte_too_much_in_every_message(conversation: Conversation) -> None:
+    whole = play(conversation)
+    for turn, place, message in checked_messages(conversation):
+        if message[:1] == b"R" and message[5:9] == b"\0\0\0\x0b":  # an iteration count of 40960: also good SCRAM
+            long = m.message("R", message[5:] + b",")
+        else:
+            long = m.message(message[:1], message[5:] + b"x")
+        facts = play(replaced(conversation, turn, place, long))
+        must_end_in_error(facts, whole, turn, long)
+        must_lose_the_last(whole, facts, turn, long)
+
+
+@pytest.mark.parametrize("length", [0, 3, -1, -(2**31), 2**31 - 1, 0x40000000])
+@pytest.mark.parametrize("kind", ["C", "D", "Z", "N", "1"])
+def test_impossible_lengths(kind: str, length: int) -> None:
+    session = connected_session()
+    (operation,) = run("SELECT 1")(session)
+    feed(session, m.message("T", b"\0\0"))
+    feed(session, m.message(kind, b"\0\0\0\0", length=length))
+    assert isinstance(operation.error, ProtocolError)
+    assert session.closed
+
+
+def test_a_large_message_before_authentication_is_refused() -> None:
+    session = Session()
+    (operation,) = BY_NAME["connect, trust"].turns[0].ask(session)
+    feed(session, m.message("N", b"", length=65537))
+    assert isinstance(operation.error, ProtocolError)
+    assert session.closed
+
+
+def test_a_length_that_is_only_announced_takes_no_memory() -> None:
+    session = connected_session()
+    run("SELECT 1")(session)
+    feed(session, m.message("N", b"", length=0x3FFFFFFF))
+    assert not session.closed
+    assert len(session.get_buffer()) < 1 << 20
