@@ -32,7 +32,7 @@ LAYERS = {
     "core": 2,
     "net": 3,
     **dict.fromkeys(("", "_async", "_base", "_sync"), 4),
-    **dict.fromkeys(("adapt", "conninfo", "copy", "deadline", "pool", "retry", "rows", "sql"), 4),
+    **dict.fromkeys(("adapt", "conninfo", "copy", "dbapi", "deadline", "pool", "retry", "rows", "sql"), 4),
     **dict.fromkeys(("__main__", "arrow", "cli", "embedded", "monitor", "observe", "pytest_plugin", "sqlalchemy"), 5),
 }
 PUBLIC_LAYER = 4

@@ -168,9 +168,10 @@ def stream_length(conversation: Conversation) -> int:
     return sum(len(message) for turn in conversation.turns for message in turn.answer)
 
 
-def with_turn(conversation: Conversation, index: int, answer: list[bytes]) -> Conversation:
-    """The conversation with another answer in one turn and nothing after it."""
-    turns = [*conversation.turns[:index], Turn(conversation.turns[index].ask, answer)]
+def with_answer(conversation: Conversation, index: int, answer: list[bytes]) -> Conversation:
+    """The conversation with another answer in one turn."""
+    turns = list(conversation.turns)
+    turns[index] = turns[index]._replace(answer=answer)
     return conversation._replace(turns=turns)
 
 

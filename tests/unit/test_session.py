@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.kit import messages as m
-from tests.kit.properties import FULL, scaled
+from tests.kit.properties import FULL
 from tests.unit.playing import (
     Conversation,
     Facts,
@@ -17,15 +17,20 @@ from tests.unit.playing import (
     feed,
     play,
     run,
+    run_many,
     stream_length,
-    with_turn,
+    with_answer,
 )
 from tests.unit.recorded import ASIDES, BY_NAME, CONVERSATIONS, RANDOM
 
 from howdah import errors
 from howdah.core import session as session_module
+from howdah.core.execute import run_sql
 from howdah.core.session import Session
 from howdah.errors import Error, InterfaceError, OperationalError, ProtocolError
+from howdah.types.registry import Registry
+
+TIMESTAMPTZ = 1184
 
 every_conversation = pytest.mark.parametrize("conversation", CONVERSATIONS, ids=lambda c: c.name)
 
@@ -89,9 +94,7 @@ def test_random_cuts(conversation: Conversation) -> None:
 def disturbed(conversation: Conversation, aside: bytes) -> Iterator[Conversation]:
     for index, turn in enumerate(conversation.turns):
         for place in range(len(turn.answer) + 1):
-            turns = list(conversation.turns)
-            turns[index] = turn._replace(answer=[*turn.answer[:place], aside, *turn.answer[place:]])
-            yield conversation._replace(turns=turns)
+            yield with_answer(conversation, index, [*turn.answer[:place], aside, *turn.answer[place:]])
 
 
 @every_conversation
@@ -150,7 +153,7 @@ def test_the_server_ends_the_session_between_any_two_messages(conversation: Conv
     end = m.error("terminating connection due to administrator command", "57P01", "FATAL")
     for index, turn in enumerate(conversation.turns):
         for place in range(len(turn.answer)):
-            facts = play(with_turn(conversation, index, [*turn.answer[:place], end]))
+            facts = play(with_answer(conversation, index, [*turn.answer[:place], end]))
             must_end_in_error(facts, whole, index, place)
             assert facts.failure is not None
             assert facts.failure[0] == "AdminShutdown"
@@ -163,7 +166,7 @@ def test_the_server_ends_the_session_between_any_two_messages(conversation: Conv
 
 def replaced(conversation: Conversation, turn: int, place: int, message: bytes) -> Conversation:
     answer = conversation.turns[turn].answer
-    return with_turn(conversation, turn, [*answer[:place], message, *answer[place + 1 :]])
+    return with_answer(conversation, turn, [*answer[:place], message, *answer[place + 1 :]])
 
 
 def must_lose_the_last(whole: Facts, facts: Facts, turn: int, what: object) -> None:
@@ -239,3 +242,198 @@ def test_a_length_that_is_only_announced_takes_no_memory() -> None:
     feed(session, m.message("N", b"", length=0x3FFFFFFF))
     assert not session.closed
     assert len(session.get_buffer()) < 1 << 20
+
+
+# -- user code that runs while a result is read
+
+
+class Meddler(datetime.tzinfo):
+    """A time zone whose arithmetic calls back: what a user's code could do while timestamps are decoded."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self.act = act
+        self.calls = 0
+
+    def utcoffset(self, when: datetime.datetime | None) -> datetime.timedelta:
+        return datetime.timedelta(0)
+
+    def dst(self, when: datetime.datetime | None) -> None:
+        return None
+
+    def fromutc(self, when: datetime.datetime) -> datetime.datetime:
+        self.calls += 1
+        self.act()
+        return when
+
+    def __deepcopy__(self, memo: object) -> Meddler:
+        return self
+
+
+MIDNIGHT = datetime.datetime(2000, 1, 1)
+ROW = {0: "2000-01-01 00:00:00+00", 1: bytes(8)}
+
+
+def meddled(act: Callable[[Session, Any], object], form: int, rows: int = 3) -> tuple[Session, Any, Meddler, list[Any]]:
+    """A session that reads ``rows`` timestamps and calls ``act`` at each; and what ``act`` raised."""
+    session = connected_session()
+    raised: list[Any] = []
+
+    def call() -> None:
+        try:
+            act(session, operation)
+        except BaseException as exc:
+            raised.append(exc)
+            raise
+
+    zone = Meddler(call)
+    session.registry = Registry(zone)
+    (operation,) = run("SELECT now()", ())(session)
+    answer = [m.parse_complete(), m.bind_complete(), m.row_description(m.Column("now", TIMESTAMPTZ, form))]
+    answer += [m.data_row(ROW[form])] * rows + [m.command_complete(f"SELECT {rows}"), m.ready()]
+    feed(session, b"".join(answer))
+    return session, operation, zone, raised
+
+
+REENTRIES: dict[str, Callable[[Session, Any], object]] = {
+    "execute": lambda session, operation: run("SELECT 1")(session),
+    "executemany": lambda session, operation: run_many("SELECT %s", [(1,)])(session),
+    "run_sql": lambda session, operation: run_sql(session, b"COMMIT"),
+    "get_buffer": lambda session, operation: session.get_buffer(),
+    "received": lambda session, operation: session.received(0),
+    "received more": lambda session, operation: session.received(1000),
+}
+
+
+@pytest.mark.parametrize("form", [0, 1], ids=["text", "binary"])
+@pytest.mark.parametrize("name", REENTRIES)
+def test_code_called_while_decoding_cannot_use_the_session(name: str, form: int) -> None:
+    session, operation, zone, raised = meddled(REENTRIES[name], form)
+    assert zone.calls >= 1
+    assert raised and all(isinstance(exc, InterfaceError) for exc in raised)
+    assert isinstance(operation.error, errors.DataError)  # the value could not be read, and the cause says why
+    assert isinstance(operation.error.__cause__, InterfaceError)
+    assert operation.done
+    assert not session.closed
+    assert session.data_to_send()[-5:] == m.sync()  # nothing but the first request
+    (after,) = run("SELECT 1")(session)
+    feed(session, b"".join([m.row_description("a"), m.data_row("x"), m.command_complete("SELECT 1"), m.ready()]))
+    assert after.results[0].sink.taken() == [("x",)]
+
+
+@pytest.mark.parametrize("form", [0, 1], ids=["text", "binary"])
+@pytest.mark.parametrize("name", REENTRIES)
+def test_code_called_while_decoding_may_catch_the_refusal(name: str, form: int) -> None:
+    def act(session: Session, operation: Any) -> None:
+        with pytest.raises(InterfaceError):
+            REENTRIES[name](session, operation)
+
+    session, operation, zone, raised = meddled(act, form)
+    assert (raised, zone.calls, session.closed) == ([], 3, False)
+    assert operation.error is None
+    assert operation.results[0].sink.taken() == [(MIDNIGHT.replace(tzinfo=zone),)] * 3
+
+
+@pytest.mark.parametrize("form", [0, 1], ids=["text", "binary"])
+@pytest.mark.parametrize("ending", ["fail", "receive_eof"])
+def test_code_called_while_decoding_may_close_the_session(ending: str, form: int) -> None:
+    def act(session: Session, operation: Any) -> None:
+        if ending == "fail":
+            session.fail(InterfaceError("the connection is closed"))
+        else:
+            session.receive_eof()
+
+    session, operation, _, _ = meddled(act, form)
+    assert session.closed
+    assert operation.done
+    assert isinstance(operation.error, InterfaceError if ending == "fail" else OperationalError)
+    assert not operation.results
+    with pytest.raises(Error):
+        session.check_usable()
+
+
+@pytest.mark.parametrize("form", [0, 1], ids=["text", "binary"])
+def test_code_called_while_decoding_may_raise(form: int) -> None:
+    def act(session: Session, operation: Any) -> None:
+        raise RuntimeError("mine")
+
+    session, operation, _, _ = meddled(act, form)
+    assert isinstance(operation.error, errors.DataError)
+    assert "column 1 ('now')" in str(operation.error)
+    assert isinstance(operation.error.__cause__, RuntimeError)
+    assert not session.closed
+
+
+@pytest.mark.parametrize("form", [0, 1], ids=["text", "binary"])
+def test_an_interrupt_while_decoding_never_counts_rows_twice(form: int) -> None:
+    """A Ctrl-C raises out of received(); whoever reads on gets each row once, or a closed session."""
+
+    session = connected_session()
+    zone = Meddler(lambda: None)
+    session.registry = Registry(zone)
+    (operation,) = run("SELECT now()", ())(session)
+    answer = [m.parse_complete(), m.bind_complete(), m.row_description(m.Column("now", TIMESTAMPTZ, form))]
+    answer += [m.data_row(ROW[form])] * 3 + [m.command_complete("SELECT 3"), m.ready()]
+
+    def interrupt() -> None:
+        if zone.calls == 2:
+            raise KeyboardInterrupt
+
+    zone.act = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        feed(session, b"".join(answer))
+    assert not session.decoding
+    if not session.closed:
+        session.received(0)
+        rows = operation.results[0].sink.taken() if operation.results else []
+        assert operation.error is not None or rows == [(MIDNIGHT.replace(tzinfo=zone),)] * 3
+
+
+def test_a_new_time_zone_is_for_the_next_result() -> None:
+    session = connected_session()
+    (operation,) = run("SELECT now()", ())(session)
+    column = m.row_description(m.Column("now", TIMESTAMPTZ, 0))
+    answer = [m.parse_complete(), m.bind_complete(), column, m.data_row(ROW[0])]
+    answer += [m.parameter_status("TimeZone", "Asia/Kolkata"), m.data_row(ROW[0]), m.command_complete("SELECT 2"), m.ready()]
+    feed(session, b"".join(answer))
+    first, second = (row[0] for row in operation.results[0].sink.taken())
+    assert first == second == MIDNIGHT.replace(tzinfo=datetime.timezone.utc)
+    assert str(session.registry.timezone) == "Asia/Kolkata"
+    (operation,) = run("SELECT now()")(session)
+    feed(session, b"".join([column, m.data_row(ROW[0]), m.command_complete("SELECT 1"), m.ready()]))
+    assert operation.results[0].sink.taken()[0][0].isoformat() == "2000-01-01T05:30:00+05:30"
+
+
+@pytest.mark.parametrize("name", ["Nowhere/Atlantis", "../../etc/passwd", "<+03>-03", "", "x" * 300])
+def test_a_time_zone_python_does_not_know_is_read_as_utc(name: str) -> None:
+    assert session_module.timezone_of(name) is datetime.timezone.utc
+
+
+def test_another_client_encoding_ends_the_session() -> None:
+    session = connected_session()
+    (operation,) = run("SET client_encoding = latin1")(session)
+    feed(session, m.parameter_status("client_encoding", "LATIN1"))
+    assert session.closed
+    assert isinstance(operation.error, errors.InternalError)
+    assert "LATIN1" in str(operation.error)
+
+
+def test_a_closed_session_says_why() -> None:
+    session = connected_session()
+    session.receive_eof()
+    with pytest.raises(OperationalError, match="closed the connection unexpectedly") as caught:
+        run("SELECT 1")(session)
+    assert caught.value.sent is False
+    assert caught.value.retryable
+    session = connected_session()
+    session.terminate()
+    assert session.data_to_send() == m.terminate()
+    session.receive_eof()
+    with pytest.raises(InterfaceError, match="the connection is closed"):
+        run("SELECT 1")(session)
+
+
+def test_notices_are_kept_within_bounds() -> None:
+    session = connected_session()
+    feed(session, m.notice("n") * 2000 + m.notification(1, "c", "p") * 2000)
+    assert len(session.notices) == len(session.notifications) == session_module.MAX_KEPT_NOTICES
+    assert not session.closed

@@ -38,7 +38,7 @@ cdef class Session:
     cdef public object hook
     cdef public bytes begin
 
-    cpdef object get_buffer(self)
+    cpdef object get_buffer(self, Py_ssize_t sizehint=*)
     @cython.locals(inbuf=InBuf, before=Py_ssize_t, hold=bytearray, base="const unsigned char *", pos=Py_ssize_t,
                    end=Py_ssize_t, size=Py_ssize_t, after=Py_ssize_t, head=Operation)
     cpdef Py_ssize_t received(self, Py_ssize_t count) except -1

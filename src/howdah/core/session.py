@@ -163,8 +163,8 @@ class Session:
 
     # -- what a driver calls
 
-    def get_buffer(self):
-        """A writable view for the next read; book what was read with ``received``."""
+    def get_buffer(self, sizehint=-1):
+        """A writable view for the next read; book what was read with ``received``. The hint is asyncio's, and not needed."""
         if self.decoding:
             raise InterfaceError("the session is reading a result; code called by it cannot use its connection")
         return self.inbuf.get_buffer()

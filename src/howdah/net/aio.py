@@ -1,6 +1,6 @@
 """The asyncio driver: a BufferedProtocol that reads straight into the session's buffer.
 
-One future an operation; no task, timer or lock a query. The event loop reads while the transport still writes, so a
+One waiter an operation; no task, timer or lock a query. The event loop reads while the transport still writes, so a
 large request cannot dead-lock. Works on every loop that has ``create_connection(sock=...)``, uvloop included.
 """
 
@@ -10,7 +10,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from howdah.core.operation import Operation
@@ -34,11 +34,97 @@ if TYPE_CHECKING:
     from howdah.config.conninfo import Target
 
 
+class Waiter:
+    """A future for one task, which goes on inside the callback that has its answer.
+
+    asyncio's own Future wakes its task at the loop's next turn, which costs a handle and a system call a query. This one
+    calls the task's wake-up itself (``wake``), in the task's context; that is allowed wherever the loop runs a callback
+    and no task. From inside a task, and for a cancellation, it goes through ``call_soon`` as a Future does. It has the
+    part of Future's interface that asyncio.Task uses of what it awaits.
+    """
+
+    __slots__ = ("_asyncio_future_blocking", "_callback", "_cancelled", "_context", "_done", "_loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._asyncio_future_blocking = False
+        self._callback: Callable[[Waiter], object] | None = None
+        self._context: Any = None
+        self._done = False
+        self._cancelled = False
+
+    def __await__(self) -> Generator[Waiter, None, None]:
+        if not self._done:
+            self._asyncio_future_blocking = True
+            yield self
+        self.result()
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
+
+    def done(self) -> bool:
+        return self._done
+
+    def cancelled(self) -> bool:
+        return self._cancelled
+
+    def result(self) -> None:
+        if self._cancelled:
+            raise asyncio.CancelledError
+        if not self._done:
+            raise asyncio.InvalidStateError("the operation is not done")
+
+    def exception(self) -> BaseException | None:
+        self.result()
+        return None
+
+    def add_done_callback(self, callback: Callable[[Waiter], object], *, context: Any = None) -> None:
+        if self._done:
+            self._loop.call_soon(callback, self, context=context)
+        elif self._callback is not None:
+            raise RuntimeError("an operation is awaited by one task")
+        else:
+            self._callback = callback
+            self._context = context
+
+    def remove_done_callback(self, callback: Callable[[Waiter], object]) -> int:
+        if self._callback != callback:
+            return 0
+        self._callback = None
+        return 1
+
+    def cancel(self, msg: object = None) -> bool:
+        if self._done:
+            return False
+        self._cancelled = True
+        self.wake_soon()
+        return True
+
+    def wake(self) -> None:
+        """Done: runs the waiting task now. Only from a callback of the loop."""
+        if not self._done:
+            self._done = True
+            callback = self._callback
+            if callback is not None:
+                self._callback = None
+                self._context.run(callback, self)
+
+    def wake_soon(self) -> None:
+        """Done: runs the waiting task at the loop's next turn."""
+        if not self._done:
+            self._done = True
+            if self._callback is not None:
+                self._loop.call_soon(self._callback, self, context=self._context)
+                self._callback = None
+
+
 class AioDriver(asyncio.BufferedProtocol):
     """Moves bytes between one transport and one session, on one event loop."""
 
     def __init__(self, session: Session, news: Callable[[], None]) -> None:
         self.session = session
+        # what the loop calls for each read: the session's own, with no call in between
+        self.get_buffer = session.get_buffer
         self.news = news
         self.loop = asyncio.get_running_loop()
         self.transport: Any = None
@@ -50,19 +136,19 @@ class AioDriver(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self.session.get_buffer()
-
     def buffer_updated(self, nbytes: int) -> None:
         session = self.session
-        if session.received(nbytes):
-            self.wake()
-        elif self.startup is not None and self.startup.work is not None:
-            self.wake_one(self.startup)
+        finished = session.received(nbytes)
         if session.outbuf.pos:
             self.transport.write(session.data_to_send())
         if session.closed:
             self.transport.abort()
+        # last, since the tasks go on inside
+        if finished:
+            for operation in session.take_finished():
+                operation.waiter.wake()
+        elif self.startup is not None and self.startup.work is not None:
+            self.startup.waiter.wake()
 
     def eof_received(self) -> bool:
         self.session.receive_eof()
@@ -82,19 +168,14 @@ class AioDriver(asyncio.BufferedProtocol):
 
     def wake(self) -> None:
         for operation in self.session.take_finished():
-            self.wake_one(operation)
-
-    def wake_one(self, operation: Operation) -> None:
-        waiter: Any = operation.waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+            operation.waiter.wake_soon()
 
     # -- the shell calls
 
     async def run(self, operation: Operation) -> None:
         """Sends what the session has to send and waits until ``operation`` is done. Raises its error."""
         session = self.session
-        waiter = self.loop.create_future()
+        waiter = Waiter(self.loop)
         operation.waiter = waiter
         operation.sent = True
         self.transport.write(session.data_to_send())
@@ -137,7 +218,7 @@ class AioDriver(asyncio.BufferedProtocol):
             self.drop()
 
     def drop(self) -> None:
-        if self.transport is not None:
+        if self.transport is not None and not self.loop.is_closed():
             self.transport.abort()
 
     async def close(self) -> None:
@@ -283,7 +364,7 @@ async def _start(driver: AioDriver, startup: Startup) -> None:
     session = driver.session
     startup.sent = True
     while not startup.done:
-        waiter = driver.loop.create_future()
+        waiter = Waiter(driver.loop)
         startup.waiter = waiter
         driver.transport.write(session.data_to_send())
         await waiter

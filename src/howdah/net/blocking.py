@@ -47,10 +47,11 @@ class BlockingDriver:
         try:
             data = session.data_to_send()
             operation.sent = True
+            count = 0
             if operation.deadline is None and len(data) <= SMALL_BYTES:
+                count = self.sock.send(data)
+            if count == len(data):
                 recv_into = self.sock.recv_into
-                if self.sock.send(data) != len(data):
-                    raise InterfaceError("the kernel took a part of a small request")
                 while not operation.done:
                     count = recv_into(session.get_buffer())
                     if count:
@@ -60,7 +61,7 @@ class BlockingDriver:
                     else:
                         session.receive_eof()
             else:
-                self.exchange(data, operation)
+                self.exchange(data[count:], operation)
         except OSError as exc:
             self.lost(exc)
         except BaseException as exc:
