@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -140,7 +141,7 @@ def test_piped(folder: Path) -> None:
     assert re.findall(r"^\d+\. (.*)$", done.stdout, re.MULTILINE) == HEADINGS
     assert "\x1b" not in done.stdout and "\r" not in done.stdout
     assert max(map(len, lines)) <= 96
-    assert not any(first == second == "" for first, second in zip(lines, lines[1:]))
+    assert not any(first == second == "" for first, second in pairwise(lines))
     build = "compiled" if howdah.compiled else "pure Python"
     assert lines[0].startswith(f"howdah {howdah.__version__} ({build}), ")
     facts = dict(re.findall(r"^ +(\S+) {2,}(\S+)$", done.stdout, re.MULTILINE))
@@ -245,10 +246,10 @@ def test_importing_the_command_loads_nothing_large() -> None:
 def test_table() -> None:
     rows = [(1, "a", None), (-20, "Zo\u00eb\n\x1b[2J", Decimal("1.50"))]
     assert render(("n", "text", "amount"), rows) == [
-        "  n  text            amount",
-        "---  --------------  ------",
-        "  1  a                 NULL",
-        "-20  Zo\u00eb\\n\\x1b[2J      1.50",
+        "  n  text          amount",
+        "---  ------------  ------",
+        "  1  a               NULL",
+        "-20  Zo\u00eb\\n\\x1b[2J    1.50",
     ]
     assert render(("a", "b"), []) == ["a  b", "-  -"]
 
@@ -258,11 +259,10 @@ def test_table_of_wide_characters_stays_aligned() -> None:
     assert lines[2:] == ["\u8c61    True", "e\u0301     False"]
 
 
-@pytest.mark.parametrize("width", [30, 40, 60, 100])
+@pytest.mark.parametrize("width", [30, 40, 60, 110])
 def test_table_keeps_to_the_width(width: int) -> None:
     lines = render(("a", "b", "c"), [("x" * 70, "y" * 40, 3)], width)
-    assert max(map(display_width, lines)) <= width
-    assert ("..." in lines[-1]) == (width < 100 or None) or width == 100
+    assert max(map(display_width, lines)) == width
     assert lines[-1].endswith("  3")
 
 

@@ -398,7 +398,7 @@ def test_a_new_time_zone_is_for_the_next_result() -> None:
     first, second = (row[0] for row in operation.results[0].sink.taken())
     assert first == second == MIDNIGHT.replace(tzinfo=datetime.timezone.utc)
     assert str(session.registry.timezone) == "Asia/Kolkata"
-    (operation,) = run("SELECT now()")(session)
+    (operation,) = run("SELECT now()", prepare=False)(session)
     feed(session, b"".join([column, m.data_row(ROW[0]), m.command_complete("SELECT 1"), m.ready()]))
     assert operation.results[0].sink.taken()[0][0].isoformat() == "2000-01-01T05:30:00+05:30"
 

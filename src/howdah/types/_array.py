@@ -18,7 +18,7 @@ from howdah.errors import DataError, ProtocolError
 from howdah.types.codec import _Codec
 
 if not cython.compiled:
-    from howdah.wire.bytes import read_bytes, read_i32, read_i64, read_u32
+    from howdah.wire.bytes import read_bytes, read_i32, read_u32
 
 MAX_DIMENSIONS = 6  # MAXDIM in src/include/utils/array.h
 
@@ -61,12 +61,17 @@ class ArrayCodec(_Codec):
             if count < 0 or count > (end - at) // 4:
                 raise ProtocolError(f"an array of {count} elements in {size} bytes")
             element = self.element
-            kind = self.kind
+            first = 0
             if cython.compiled:
                 items = PyList_New(count)
+                if self.kind == INT4 or self.kind == INT8:
+                    # integers without NULLs among them need no call each; the loop below takes over where one is met
+                    width = 4 if self.kind == INT4 else 8
+                    first = fill_integers(items, count, width, data, at, end)
+                    at += first * (4 + width)
             else:
                 items = [None] * count
-            for i in range(count):
+            for i in range(first, count):
                 if end - at < 4:
                     raise ProtocolError("an array ends before its last element")
                 length = read_i32(data, at)
@@ -76,12 +81,7 @@ class ArrayCodec(_Codec):
                 else:
                     if length < 0 or length > end - at:
                         raise ProtocolError(f"an array element of {length} bytes does not fit its array")
-                    if length == 4 and kind == INT4:
-                        value = read_i32(data, at)
-                    elif length == 8 and kind == INT8:
-                        value = read_i64(data, at)
-                    else:
-                        value = element.decode_binary(data, at, length)
+                    value = element.decode_binary(data, at, length)
                     at += length
                 if cython.compiled:
                     Py_INCREF(value)

@@ -10,7 +10,13 @@ cdef extern from *:
         return (uint16_t)(((unsigned)p[0] << 8) | (unsigned)p[1]);
     }
     static CYTHON_INLINE uint32_t howdah_u32(const unsigned char *p) {
+    #if defined(__GNUC__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+        uint32_t word;
+        memcpy(&word, p, 4);
+        return __builtin_bswap32(word);
+    #else
         return ((uint32_t)p[0] << 24) | ((uint32_t)p[1] << 16) | ((uint32_t)p[2] << 8) | (uint32_t)p[3];
+    #endif
     }
     static CYTHON_INLINE uint64_t howdah_u64(const unsigned char *p) {
         return ((uint64_t)howdah_u32(p) << 32) | (uint64_t)howdah_u32(p + 4);
