@@ -202,6 +202,10 @@ def both(*asks: Callable[[Session], list[Any]]) -> Callable[[Session], list[Any]
     """Several requests in flight at once."""
 
     def ask(session: Session) -> list[Any]:
-        return [operation for one in asks for operation in one(session)]
+        operations = []
+        for one in asks:
+            operations += one(session)
+            operations[-1].sent = True
+        return operations
 
     return ask

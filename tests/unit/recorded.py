@@ -75,7 +75,7 @@ def log_in(password: str | None = None) -> Callable[[Session], list[Any]]:
 def resume(session: Session) -> list[Any]:
     """The driver's part in SCRAM: the hash, computed outside of the session."""
     startup = session.head
-    if startup.work is not None:
+    if startup is not None and startup.work is not None:
         startup.resume(session, startup.work())
     return []
 

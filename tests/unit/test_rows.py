@@ -15,7 +15,7 @@ from tests.kit.properties import examples
 
 from howdah.core.rows import RowPlan, Sink, TupleSink, decode_rows
 from howdah.core.session import RAW
-from howdah.core.statements import make_plan
+from howdah.core.rows import make_plan
 from howdah.errors import DataError, ProtocolError
 from howdah.types.registry import UTC, registry_for
 from howdah.wire.backend import read_row_description
@@ -119,7 +119,7 @@ LIES = {
 @pytest.mark.parametrize("behind", [b"", m.data_row(int4(7), "x", "y")], ids=["alone", "followed"])
 @pytest.mark.parametrize("body", LIES.values(), ids=LIES)
 def test_rows_that_lie(body: bytes, behind: bytes) -> None:
-    plan = plan_of(m.Column("a", INT4, 1), m.Column("b", INT4, 1), m.Column("c", BYTEA, 1))
+    plan = plan_of(m.Column("a", BYTEA, 1), m.Column("b", INT4, 1), m.Column("c", BYTEA, 1))
     sink = TupleSink()
     if len(body) < 2 and not behind:
         assert decode_rows(sink, plan, row_of(body)) == 0  # the session refuses it by its length

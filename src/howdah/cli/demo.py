@@ -55,8 +55,8 @@ def run(screen: Screen) -> None:
         raise Failed(f"the server's data folder {data_dir} is still there")
     screen.step(
         "The end",
-        f"The server stopped in {duration(time.perf_counter() - stopping)} and {data_dir} is removed. "
-        f"The whole demo took {duration(time.perf_counter() - begun)}.",
+        f"The server stopped in {duration(time.perf_counter() - stopping)}, {data_dir} is removed. "
+        f"All took {duration(time.perf_counter() - begun)}.",
     )
 
 

@@ -1,8 +1,9 @@
 cimport cython
 from howdah.core.operation cimport Operation
-from howdah.core.query cimport Query, read_query
+from howdah.core.query cimport Query, Statement, read_query
+from howdah.core.rows cimport choose_formats
 from howdah.core.session cimport Session
-from howdah.core.statements cimport Statement, choose_formats
+
 from howdah.types.codec cimport _Codec
 from howdah.wire.frontend cimport (
     put_count, write_close_statement, write_describe_portal, write_execute, write_parse, write_query, write_sync,

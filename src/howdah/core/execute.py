@@ -23,7 +23,7 @@ from howdah.core.operation import (
 )
 from howdah.core.query import read_query
 from howdah.core.session import STATUS_IDLE
-from howdah.core.statements import choose_formats
+from howdah.core.rows import choose_formats
 from howdah.errors import Error, ProgrammingError
 from howdah.wire.frontend import (
     put_count,

@@ -1,7 +1,6 @@
 cimport cython
-from howdah.core.query cimport Query
+from howdah.core.query cimport Query, Statement
 from howdah.core.rows cimport RowPlan, Sink, TupleSink
-from howdah.core.statements cimport Statement
 
 @cython.final
 cdef class Result:
@@ -28,12 +27,10 @@ cdef class Operation:
     cdef public Py_ssize_t bytes_out
     cdef public Py_ssize_t bytes_in
     cdef public object deadline
-    cdef public double submitted_at
     cdef public double sent_at
     cdef public double first_at
     cdef public double done_at
     cdef public object waiter
-    cdef public object hook
 
     cpdef bint advance(self) except -1
     cpdef object skip_to_sync(self)

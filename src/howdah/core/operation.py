@@ -114,8 +114,8 @@ class Operation:
     """One request in the reply queue.
 
     ``sent``: True once any byte of it may have left. ``deadline``: a time on the driver's monotonic clock, in seconds,
-    or None. The marks ``submitted_at``, ``sent_at``, ``first_at`` and ``done_at`` are on the same clock; the driver
-    sets them when somebody listens. ``waiter`` belongs to the driver, ``hook`` to whoever watches queries.
+    or None. The marks ``sent_at``, ``first_at`` and ``done_at`` are on the same clock; the driver sets them when the
+    session has a hook. ``waiter`` belongs to the driver.
     """
 
     __slots__ = (
@@ -128,7 +128,6 @@ class Operation:
         "done_at",
         "error",
         "first_at",
-        "hook",
         "plan",
         "query",
         "remembered",
@@ -140,7 +139,6 @@ class Operation:
         "sink",
         "statement",
         "step",
-        "submitted_at",
         "waiter",
     )
 
@@ -162,12 +160,10 @@ class Operation:
         self.bytes_out = 0
         self.bytes_in = 0
         self.deadline: float | None = None
-        self.submitted_at = 0.0
         self.sent_at = 0.0
         self.first_at = 0.0
         self.done_at = 0.0
         self.waiter: object = None
-        self.hook = None
 
     def __reduce__(self):
         raise TypeError("an operation cannot be pickled")
@@ -183,11 +179,14 @@ class Operation:
 
     def skip_to_sync(self) -> None:
         """The server ignores what it has of this operation up to the next Sync."""
-        if self.step == SIMPLE:
+        if self.script[self.at] == SIMPLE:
+            # a Query ends with its own ReadyForQuery, also from within a COPY
+            self.step = SIMPLE
             return
-        while self.script[self.at] == SIMPLE or self.script[self.at] != SYNC:
+        # every script that has no SIMPLE step ends with a SYNC
+        while self.at < len(self.script) - 1 and self.script[self.at] != SYNC:
             self.at += 1
-        self.step = SYNC
+        self.step = self.script[self.at]
 
     def begin_result(self, plan: RowPlan) -> None:
         """Rows of ``plan`` follow (None: the statement returns none)."""

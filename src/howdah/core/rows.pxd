@@ -36,3 +36,6 @@ cdef class TupleSink(Sink):
 
 @cython.locals(base="const unsigned char *")
 cpdef Py_ssize_t decode_rows(Sink sink, RowPlan plan, bytes data) except -1
+
+cpdef bytes choose_formats(object columns, dict by_oid, bint binary)
+cpdef RowPlan make_plan(tuple columns, dict by_oid, object fallback)

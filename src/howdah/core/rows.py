@@ -66,6 +66,32 @@ class RowPlan:
         return error
 
 
+def choose_formats(columns: object, by_oid: dict, binary: bool) -> bytes:
+    """The result formats to ask for: binary where the codec is proven equal in both, or everywhere if asked."""
+    if not columns:
+        return b""
+    if binary:
+        return b"\1"
+    codes = bytearray()
+    for column in columns:
+        codec = by_oid.get(column[3])
+        codes.append(1 if codec is not None and codec.binary_equal else 0)
+    if not any(codes):
+        return b""
+    if all(codes):
+        return b"\1"
+    return bytes(codes)
+
+
+def make_plan(columns: tuple, by_oid: dict, fallback: object) -> RowPlan:
+    """The plan of a result whose RowDescription has arrived; columns of unknown type are str (bytes in binary)."""
+    return RowPlan(
+        columns,
+        tuple([by_oid.get(column[3], fallback) for column in columns]),
+        bytes([column[6] for column in columns]),
+    )
+
+
 class Sink:
     """Takes the rows of one result; this one counts them and keeps none (a result nobody will read).
 

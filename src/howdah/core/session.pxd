@@ -1,7 +1,7 @@
 cimport cython
 from howdah.core.operation cimport Operation
-from howdah.core.rows cimport RowPlan
-from howdah.core.statements cimport StatementCache, make_plan
+from howdah.core.rows cimport RowPlan, make_plan
+from howdah.core.query cimport StatementCache
 from howdah.wire.bytes cimport find_nul, read_bytes, read_i32, read_text
 from howdah.wire.inbuf cimport InBuf
 from howdah.wire.outbuf cimport OutBuf
@@ -48,6 +48,8 @@ cdef class Session:
     cpdef object fail(self, object exc)
     cpdef object submit(self, Operation operation)
     cpdef object check_usable(self)
+    @cython.locals(operation=Operation)
+    cpdef object withdraw_unsent(self)
     cpdef list take_finished(self)
     cpdef object terminate(self)
     @cython.locals(head=Operation, action=int)

@@ -6,12 +6,13 @@ of the reply queue; the head of the queue owns every reply until its script is d
 ParameterStatus may come between any two messages and belong to the session; FATAL and the end of the stream are legal
 at every point. What does not fit is a ProtocolError, and a closed session.
 
-The way of one ``execute()``, from the method to the bytes and back:
+The way of one ``execute()``, from the method to the bytes and back (not counted: the leaves below, which are wire/ and
+the codecs in types/):
 
     _sync/cursor.py      Cursor.execute
-    core/query.py        read_query: placeholders to $n
-    core/execute.py      execute: statement cache, codecs, messages, the operation
-    wire/frontend.py     write_parse, write_bind, ...
+    _base/cursor.py      what sync and async cursors share: the results
+    core/execute.py      execute: codecs, messages, the operation
+    core/query.py        read_query, StatementCache.get: placeholders to $n, what is known of the statement
     net/blocking.py      BlockingDriver.run: send, receive (net/aio.py for AsyncCursor)
     core/session.py      received: messages to the operation at the head of the queue
     core/operation.py    the script of replies, the results
@@ -60,7 +61,8 @@ from howdah.core.operation import (
     VIOLATION,
     Operation,
 )
-from howdah.core.statements import StatementCache, make_plan
+from howdah.core.query import StatementCache
+from howdah.core.rows import make_plan
 from howdah.errors import (
     Error,
     InterfaceError,
@@ -101,8 +103,9 @@ class Session:
     """The client's side of one PostgreSQL session.
 
     ``transaction_status`` is the last ReadyForQuery's byte. ``begin`` is the SQL that begins a transaction in front of a
-    statement that finds none open, or None (autocommit). ``failure`` is why the session is closed. ``notices`` and
-    ``notifications`` wait here until the shell hands them on.
+    statement that finds none open, or None (autocommit). ``failure`` is why the session is closed. ``hook`` is
+    called with each finished operation by the driver. ``notices`` and ``notifications`` wait here until the shell hands
+    them on.
     """
 
     __slots__ = (
@@ -255,6 +258,17 @@ class Session:
             raise closed_error(self.failure)
         if self.decoding:
             raise InterfaceError("the session is reading a result; code called by it cannot use its connection")
+        if self.head is not None and not self.head.sent:
+            self.withdraw_unsent()
+
+    def withdraw_unsent(self) -> None:
+        """Forgets a request that was written but never sent: its caller was interrupted between the two."""
+        self.outbuf.rewind(0)
+        while self.queue:
+            operation = self.queue.popleft()
+            operation.fail(InterfaceError("the request was interrupted before it was sent"))
+            operation.done = True
+        self.head = None
 
     def take_finished(self) -> list:
         """The operations with a waiter that finished since the last call."""

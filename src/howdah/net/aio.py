@@ -124,7 +124,7 @@ class AioDriver(asyncio.BufferedProtocol):
     def __init__(self, session: Session, news: Callable[[], None]) -> None:
         self.session = session
         # what the loop calls for each read: the session's own, with no call in between
-        self.get_buffer = session.get_buffer
+        self.get_buffer = session.get_buffer  # type: ignore[method-assign]
         self.news = news
         self.loop = asyncio.get_running_loop()
         self.transport: Any = None
@@ -138,7 +138,10 @@ class AioDriver(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         session = self.session
+        head = session.head
         finished = session.received(nbytes)
+        if session.hook is not None and head is not None and not head.first_at:
+            head.first_at = time.monotonic()
         if session.outbuf.pos:
             self.transport.write(session.data_to_send())
         if session.closed:
@@ -178,6 +181,9 @@ class AioDriver(asyncio.BufferedProtocol):
         waiter = Waiter(self.loop)
         operation.waiter = waiter
         operation.sent = True
+        hook = session.hook
+        if hook is not None:
+            operation.sent_at = time.monotonic()
         self.transport.write(session.data_to_send())
         timer = None
         try:
@@ -191,6 +197,9 @@ class AioDriver(asyncio.BufferedProtocol):
         finally:
             if timer is not None:
                 timer.cancel()
+        if hook is not None:
+            operation.done_at = time.monotonic()
+            hook(operation)
         if session.notices or session.notifications:
             self.news()
         if operation.error is not None:

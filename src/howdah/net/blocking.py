@@ -47,6 +47,9 @@ class BlockingDriver:
         try:
             data = session.data_to_send()
             operation.sent = True
+            hook = session.hook
+            if hook is not None:
+                operation.sent_at = time.monotonic()
             count = 0
             if operation.deadline is None and len(data) <= SMALL_BYTES:
                 count = self.sock.send(data)
@@ -56,6 +59,8 @@ class BlockingDriver:
                     count = recv_into(session.get_buffer())
                     if count:
                         session.received(count)
+                        if hook is not None and operation.first_at == 0:
+                            operation.first_at = time.monotonic()
                         if session.outbuf.pos:
                             self.exchange(session.data_to_send(), operation)
                     else:
@@ -69,6 +74,9 @@ class BlockingDriver:
             raise
         if session.closed:
             self.drop()
+        if session.hook is not None:
+            operation.done_at = time.monotonic()
+            session.hook(operation)
         if session.notices or session.notifications:
             self.news()
         if operation.error is not None:
@@ -89,6 +97,8 @@ class BlockingDriver:
                     continue
                 if count:
                     session.received(count)
+                    if session.hook is not None and operation.first_at == 0:
+                        operation.first_at = time.monotonic()
                     if session.outbuf.pos:
                         view = memoryview(bytes(view) + session.data_to_send())
                 else:
