@@ -42,9 +42,7 @@ def missing(what: str) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", f"limit_s(seconds): a test's longest time, instead of {HANG_LIMIT_S:g} s"
-    )
+    config.addinivalue_line("markers", f"limit_s(seconds): a test's longest time, instead of {HANG_LIMIT_S:g} s")
     for name in [name for name in os.environ if name.startswith("PG")]:
         del os.environ[name]  # PGHOST and the like would change what a test connects to
     config.stash[_stderr_key] = os.dup(2)

@@ -77,14 +77,16 @@ def scalar_row(cursor: BaseCursor[Any]) -> RowMaker[Any]:
 
 
 def namedtuple_row(cursor: BaseCursor[Any]) -> RowMaker[NamedTuple]:
-    """Rows as named tuples; characters that no identifier has become underscores."""
+    """Rows as named tuples. Characters that no identifier has become underscores; a name that is taken, or a keyword,
+    becomes ``_`` and its position.
+    """
     make: RowMaker[NamedTuple] = _named_tuple(tuple(_names(cursor)))._make
     return make
 
 
 @lru_cache(512)
 def _named_tuple(names: tuple[str, ...]) -> Any:
-    return namedtuple("Row", [_identifier(name) for name in names])
+    return namedtuple("Row", [_identifier(name) for name in names], rename=True)
 
 
 def _identifier(name: str) -> str:

@@ -341,9 +341,7 @@ class FaultProxy:
     private folder (`proxy.host` is that folder) instead of TCP on 127.0.0.1.
     """
 
-    def __init__(
-        self, target: Address, *, delay_ms: float = 0.0, unix: bool = False, target_port: int = 5432
-    ):
+    def __init__(self, target: Address, *, delay_ms: float = 0.0, unix: bool = False, target_port: int = 5432):
         if isinstance(target, str) and os.path.isdir(target):
             target = f"{target}/.s.PGSQL.{target_port}"
         self.target = target

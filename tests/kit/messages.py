@@ -195,9 +195,7 @@ def parameter_status(name: str, value: str | bytes) -> bytes:
 
 def negotiate_protocol_version(version: int = PROTOCOL_3_0, *unrecognized: str) -> bytes:
     """`version` is the whole code (196608 = 3.0), as servers send it; `unrecognized` are option names."""
-    return message(
-        b"v", struct.pack("!II", version, len(unrecognized)) + b"".join(map(cstring, unrecognized))
-    )
+    return message(b"v", struct.pack("!II", version, len(unrecognized)) + b"".join(map(cstring, unrecognized)))
 
 
 def ready(status: str | bytes = "I") -> bytes:
@@ -305,16 +303,12 @@ def _diagnostic(type_: bytes, severity: str, sqlstate: str, text: str | bytes, m
     return message(type_, b"".join(k.encode() + cstring(v) for k, v in fields.items()) + b"\0")
 
 
-def error(
-    text: str | bytes = "mock error", sqlstate: str = "XX000", severity: str = "ERROR", **more: str
-) -> bytes:
+def error(text: str | bytes = "mock error", sqlstate: str = "XX000", severity: str = "ERROR", **more: str) -> bytes:
     """ErrorResponse; `more` takes the names of DIAGNOSTIC_FIELDS."""
     return _diagnostic(b"E", severity, sqlstate, text, more)
 
 
-def notice(
-    text: str | bytes = "mock notice", sqlstate: str = "00000", severity: str = "NOTICE", **more: str
-) -> bytes:
+def notice(text: str | bytes = "mock notice", sqlstate: str = "00000", severity: str = "NOTICE", **more: str) -> bytes:
     """NoticeResponse; `more` takes the names of DIAGNOSTIC_FIELDS."""
     return _diagnostic(b"N", severity, sqlstate, text, more)
 

@@ -201,9 +201,7 @@ class Expect(Step):
         for wanted in m.split_types(self.types):
             message = session.read()
             if message.type != wanted:
-                raise MockError(
-                    f"expected {wanted} ({m.FRONTEND_NAMES.get(wanted, 'unknown')}), got {message}"
-                )
+                raise MockError(f"expected {wanted} ({m.FRONTEND_NAMES.get(wanted, 'unknown')}), got {message}")
             found.append(message)
         if self.check is not None and self.check(*found) is False:
             raise MockError(f"the check refused {found}")
@@ -643,14 +641,7 @@ def speaks_ssh() -> list[Step]:
 
 def speaks_mysql() -> list[Step]:
     """A MySQL server: its handshake packet first, then it waits."""
-    body = (
-        b"\x0a8.0.36\0"
-        + struct.pack("<I", 11)
-        + b"\x01" * 8
-        + b"\0"
-        + b"\xff\xff\xff\x02\0\xff\xdf\x15"
-        + bytes(10)
-    )
+    body = b"\x0a8.0.36\0" + struct.pack("<I", 11) + b"\x01" * 8 + b"\0" + b"\xff\xff\xff\x02\0\xff\xdf\x15" + bytes(10)
     body += b"\x02" * 12 + b"\0caching_sha2_password\0"
     return [ClientMayLeave(), Send(struct.pack("<I", len(body))[:3] + b"\0" + body), Silent()]
 
@@ -725,16 +716,12 @@ class PgMock:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 number = len(self.sessions)
                 if number >= len(self.scripts) and not self.repeat:
-                    self.errors.append(
-                        MockError(f"connection {number} came, there are {len(self.scripts)} scripts")
-                    )
+                    self.errors.append(MockError(f"connection {number} came, there are {len(self.scripts)} scripts"))
                     sock.close()
                     continue
                 session = Session(number, sock, self.timeout_s)
                 script = self.scripts[min(number, len(self.scripts) - 1)]
-                thread = threading.Thread(
-                    target=session.run, args=(script,), name=f"pgmock-{number}", daemon=True
-                )
+                thread = threading.Thread(target=session.run, args=(script,), name=f"pgmock-{number}", daemon=True)
                 self.sessions.append(session)
                 self._threads.append(thread)
                 thread.start()
@@ -750,9 +737,7 @@ class PgMock:
         self._end_sessions(0.0 if exc is not None else self.timeout_s)
         self.errors += [session.error for session in self.sessions if session.error is not None]
         if not self.allow_unused and len(self.sessions) < len(self.scripts):
-            self.errors.append(
-                MockError(f"{len(self.scripts)} connections expected, {len(self.sessions)} came")
-            )
+            self.errors.append(MockError(f"{len(self.scripts)} connections expected, {len(self.sessions)} came"))
         if not self.errors:
             return
         text = "; ".join(map(str, self.errors))

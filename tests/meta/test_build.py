@@ -117,17 +117,13 @@ class Tree:
             timeout=240,
         )
 
-    def build(
-        self, *, ok: bool = True, mode: str = "require", **env: str
-    ) -> subprocess.CompletedProcess[str]:
+    def build(self, *, ok: bool = True, mode: str = "require", **env: str) -> subprocess.CompletedProcess[str]:
         done = self.run("setup.py", "-q", "build_ext", "--inplace", HOWDAH_BUILD=mode, **env)
         assert (done.returncode == 0) is ok, done.stdout + done.stderr
         return done
 
     def compiled_by(self, done: subprocess.CompletedProcess[str]) -> set[str]:
-        return {
-            line.split()[-1] for line in done.stdout.splitlines() if line.startswith("howdah: compiling ")
-        }
+        return {line.split()[-1] for line in done.stdout.splitlines() if line.startswith("howdah: compiling ")}
 
     def evaluate(self, expression: str, src: Path | None = None, **env: str) -> str:
         """What *expression* prints after importing the small howdah, or the last line of the error."""
@@ -244,9 +240,7 @@ def test_compiled_and_pure_beside_each_other(tree):
 @toy_build
 @pytest.mark.parametrize("pure", ["0", "1"])
 def test_cython_itself_is_never_imported_at_run_time(tree, pure):
-    assert (
-        tree.evaluate("'cython' in sys.modules, 'Cython' in sys.modules", HOWDAH_PURE=pure) == "False False"
-    )
+    assert tree.evaluate("'cython' in sys.modules, 'Cython' in sys.modules", HOWDAH_PURE=pure) == "False False"
 
 
 @toy_build
@@ -265,10 +259,7 @@ def test_nothing_is_compiled_twice(tree):
 @toy_build
 def test_an_unchanged_checkout_is_verified_without_reading_it(tree):
     tree.build()  # the copy's times are not the stamp's: this writes them
-    assert (
-        tree.evaluate("howdah.compiled, 'hashlib' in sys.modules, 'json' in sys.modules")
-        == "True False False"
-    )
+    assert tree.evaluate("howdah.compiled, 'hashlib' in sys.modules, 'json' in sys.modules") == "True False False"
 
 
 @toy_build
@@ -397,12 +388,8 @@ def test_what_a_wheel_holds(tree):
         [wheel] = (tree.root / mode).glob("*.whl")
         names = zipfile.ZipFile(wheel).namelist()
         assert tag in wheel.name
-        assert {
-            name.replace("/", ".").removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX)
-        } == expected
-        assert {"howdah/py.typed", "howdah/_raw.pxd", "howdah/wire/bytes.pxd", "howdah/wire/bytes.py"} <= set(
-            names
-        )
+        assert {name.replace("/", ".").removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX)} == expected
+        assert {"howdah/py.typed", "howdah/_raw.pxd", "howdah/wire/bytes.pxd", "howdah/wire/bytes.py"} <= set(names)
         assert not [name for name in names if name.endswith((".c", ".o")) or "stamp" in name]
 
 

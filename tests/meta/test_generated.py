@@ -88,9 +88,7 @@ def test_oids() -> None:
         705,
     )
     assert _oids.OIDS["timestamptz"] == (_oids.TIMESTAMPTZ, _oids.TIMESTAMPTZ_ARRAY) == (1184, 1185)
-    types = {
-        name: (oid, array_oid, delimiter, regtype) for name, oid, array_oid, delimiter, regtype in _oids.TYPES
-    }
+    types = {name: (oid, array_oid, delimiter, regtype) for name, oid, array_oid, delimiter, regtype in _oids.TYPES}
     assert types["box"] == (603, 1020, ";", "box")
     assert types["char"] == (18, 1002, ",", '"char"')
     assert types["timetz"][3] == "time with time zone"

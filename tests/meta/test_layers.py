@@ -127,9 +127,7 @@ def test_circles_through_cimports(tmp_path: Path) -> None:
 def test_circles_through_a_package(tmp_path: Path) -> None:
     files = {"core/__init__.py": "from .state import x", "core/state.py": "import howdah.core"}
     found = complaints(tmp_path, files)
-    assert found == [
-        "core/state.py:1: a circle of imports: howdah.core.state -> howdah.core -> howdah.core.state"
-    ]
+    assert found == ["core/state.py:1: a circle of imports: howdah.core.state -> howdah.core -> howdah.core.state"]
 
 
 @pytest.mark.parametrize("package", ["wire", "core"])

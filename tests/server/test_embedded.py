@@ -123,9 +123,7 @@ def test_tcp_and_socket_ask_for_the_password(pg18: Server) -> None:
     for dsn in (pg18.dsn, pg18.socket_dsn):
         with pytest.raises(Error, match="password"):
             howdah.connect(dsn.replace(pg18.password, "wrong"))
-    assert one(pg18.dsn, "select rolpassword from pg_authid where rolname = 'howdah'").startswith(
-        "SCRAM-SHA-256$"
-    )
+    assert one(pg18.dsn, "select rolpassword from pg_authid where rolname = 'howdah'").startswith("SCRAM-SHA-256$")
 
 
 def test_temporary_data_is_not_synced_but_kept_data_is(public_folder: Path) -> None:
@@ -288,9 +286,7 @@ def test_the_server_has_none_of_our_descriptors_and_environment(
 
 def test_importing_it_loads_nothing_heavy() -> None:
     code = "import sys, howdah.embedded; print(*sys.modules)"
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], env=child_environment(), capture_output=True, timeout=60
-    )
+    loaded = subprocess.run([sys.executable, "-c", code], env=child_environment(), capture_output=True, timeout=60)
     assert loaded.returncode == 0, loaded.stderr
     modules = set(loaded.stdout.decode().split())
     assert modules.isdisjoint({"asyncio", "ssl", "logging", "dataclasses", "importlib.metadata"})
@@ -418,9 +414,7 @@ def test_no_postgresql_says_what_to_install(monkeypatch: pytest.MonkeyPatch, pub
         find_binaries(bin_dir=broken)
 
 
-def test_finders_are_asked_in_order(
-    monkeypatch: pytest.MonkeyPatch, public_folder: Path, pg17: Server
-) -> None:
+def test_finders_are_asked_in_order(monkeypatch: pytest.MonkeyPatch, public_folder: Path, pg17: Server) -> None:
     real = find_binaries("18")
     monkeypatch.setenv("HOWDAH_PG_BIN", find_binaries("17").bin_dir)
     assert find_binaries().major == "17"
@@ -441,9 +435,7 @@ def test_a_crashed_server_is_cleared_away(clusters: Callable[..., Server], no_le
     assert not os.path.exists(folder)
 
 
-def test_a_killed_watchdog_is_not_needed_for_an_orderly_end(
-    clusters: Callable[..., Server], no_leaks: None
-) -> None:
+def test_a_killed_watchdog_is_not_needed_for_an_orderly_end(clusters: Callable[..., Server], no_leaks: None) -> None:
     server = clusters()
     with server:
         folder, pid = server.socket_dir, server.pid
@@ -452,9 +444,7 @@ def test_a_killed_watchdog_is_not_needed_for_an_orderly_end(
     assert not os.path.exists(folder)
 
 
-def test_an_interpreter_that_can_not_watch_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, no_leaks: None
-) -> None:
+def test_an_interpreter_that_can_not_watch_is_an_error(monkeypatch: pytest.MonkeyPatch, no_leaks: None) -> None:
     for program in ("/bin/false", "/no/such/program"):
         monkeypatch.setattr(sys, "executable", program)
         with pytest.raises(EmbeddedServerError, match="must be a Python interpreter"):
@@ -478,9 +468,7 @@ def test_an_interrupted_start_leaves_nothing(
     assert not os.path.exists(folders[0])
 
 
-def test_a_forgotten_server_is_stopped_with_a_warning(
-    clusters: Callable[..., Server], no_leaks: None
-) -> None:
+def test_a_forgotten_server_is_stopped_with_a_warning(clusters: Callable[..., Server], no_leaks: None) -> None:
     server = clusters()
     server.start()
     folder, pid = server.socket_dir, server.pid
@@ -534,9 +522,7 @@ def child_environment() -> dict[str, str]:
 class Child:
     """A program with an embedded server, which reports what it tells its watchdog."""
 
-    def __init__(
-        self, python: str = sys.executable, environment: dict[str, str] | None = None, **options: object
-    ):
+    def __init__(self, python: str = sys.executable, environment: dict[str, str] | None = None, **options: object):
         user = options.pop("popen", {})
         self.facts: dict[str, list[object]] = {}
         self.process = subprocess.Popen(
@@ -645,9 +631,7 @@ def test_kept_data_outlives_a_killed_program(public_folder: Path, no_leaks: None
         assert one(server.dsn, "select x from t") == 42
 
 
-def test_a_program_killed_while_it_makes_kept_data_leaves_no_half_of_it(
-    public_folder: Path, no_leaks: None
-) -> None:
+def test_a_program_killed_while_it_makes_kept_data_leaves_no_half_of_it(public_folder: Path, no_leaks: None) -> None:
     data = public_folder / "data"
     with Child(data_dir=str(data), **QUICKLY) as child:
         child.read_until("stop")
@@ -720,9 +704,7 @@ def test_programs_out_of_reach_that_can_not_be_moved(temporary_folder: Path, pg1
 
 
 @needs_root
-def test_folders_out_of_reach(
-    temporary_folder: Path, monkeypatch: pytest.MonkeyPatch, no_leaks: None
-) -> None:
+def test_folders_out_of_reach(temporary_folder: Path, monkeypatch: pytest.MonkeyPatch, no_leaks: None) -> None:
     private = temporary_folder / "private"
     private.mkdir(mode=0o700)
     with pytest.raises(EmbeddedServerError, match=r"can not enter .*private.*chmod o\+x"):

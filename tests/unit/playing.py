@@ -7,12 +7,14 @@ between two. ``play`` runs a conversation with any cuts; what it returns are fac
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from howdah.core.execute import execute, execute_many
 from howdah.core.session import STATUS_IDLE, Session
 from howdah.wire.limits import MAX_MESSAGE_BYTES
+
 
 class Turn(NamedTuple):
     """``ask`` queues operations and returns them; ``answer`` are the server's messages."""
@@ -107,7 +109,16 @@ def facts_of(session: Session, operations: Sequence[Any], ended_in: list[int], s
         list(session.notices),
         list(session.notifications),
         [
-            (entry.sql, entry.oids, entry.name, entry.uses, entry.prepared, entry.described, entry.columns, entry.formats)
+            (
+                entry.sql,
+                entry.oids,
+                entry.name,
+                entry.uses,
+                entry.prepared,
+                entry.described,
+                entry.columns,
+                entry.formats,
+            )
             for entry in session.statements.entries.values()
         ],
         sent,
@@ -147,7 +158,7 @@ def play(
             pieces = [data[i : i + 1] for i in range(len(data))]
         else:
             places = [0, *(mark - begin for mark in marks if begin < mark < end), len(data)]
-            pieces = [data[a:b] for a, b in zip(places, places[1:])]
+            pieces = [data[a:b] for a, b in itertools.pairwise(places)]
         out = [session.data_to_send()]
         for piece in pieces:
             feed(session, piece)

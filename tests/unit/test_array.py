@@ -83,7 +83,9 @@ def shaped(leaves: Any, dimensions: int) -> Any:
 
 any_shape = st.integers(1, 6).flatmap(lambda dimensions: shaped(st.integers(-(2**31), 2**31 - 1), dimensions))
 any_text = st.integers(1, 3).flatmap(
-    lambda dimensions: shaped(st.text() | st.sampled_from(["", "NULL", "null", '"', "\\", "{}", ",", " a ", "a b", "\n"]), dimensions)
+    lambda dimensions: shaped(
+        st.text() | st.sampled_from(["", "NULL", "null", '"', "\\", "{}", ",", " a ", "a b", "\n"]), dimensions
+    )
 )
 
 
@@ -128,7 +130,10 @@ ELEMENTS: dict[str, tuple[str, Any]] = {
     "numeric": ("{1.50,NaN,-0.001}", ["1.50", "NaN", "-0.001"]),
     "uuid": ("{00000000-0000-0000-0000-000000000001}", [uuid.UUID(int=1)]),
     "date": ("{2000-01-01,9999-12-31}", [dt.date(2000, 1, 1), dt.date.max]),
-    "timestamp": ('{"2000-01-01 00:00:00","1999-12-31 23:59:59.5"}', [dt.datetime(2000, 1, 1), dt.datetime(1999, 12, 31, 23, 59, 59, 500000)]),
+    "timestamp": (
+        '{"2000-01-01 00:00:00","1999-12-31 23:59:59.5"}',
+        [dt.datetime(2000, 1, 1), dt.datetime(1999, 12, 31, 23, 59, 59, 500000)],
+    ),
     "timestamptz": ('{"2000-01-01 00:00:00+00"}', [dt.datetime(2000, 1, 1, tzinfo=UTC)]),
     "bytea": ('{"\\\\x00ff","\\\\x",NULL}', [b"\0\xff", b"", None]),
     "varchar": ('{a,"NULL",NULL,""}', ["a", "NULL", None, ""]),
@@ -199,7 +204,18 @@ def test_lists_that_mix_types(value: list[Any]) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [[[1], [2, 3]], [[1, 2], [3]], [[1], []], [1, [2]], [[1], 2], [[1], None], [None, [1]], [[[1]], [[1], [2]]], [[1], [[2]]], [[], [1]]],
+    [
+        [[1], [2, 3]],
+        [[1, 2], [3]],
+        [[1], []],
+        [1, [2]],
+        [[1], 2],
+        [[1], None],
+        [None, [1]],
+        [[[1]], [[1], [2]]],
+        [[1], [[2]]],
+        [[], [1]],
+    ],
 )
 def test_lists_that_are_not_rectangular(value: list[Any]) -> None:
     with pytest.raises(DataError, match="rectangular"):
@@ -232,7 +248,9 @@ NESTED = array_binary([[b"\0\0\0\1", b"\0\0\0\2"], [None, b"\0\0\0\4"]], 23)
 TEXTS = array_binary([b"abc", b"", None, b"de"], 25)
 
 
-@pytest.mark.parametrize(("name", "good"), [("int4[]", GOOD), ("int4[]", NESTED), ("text[]", TEXTS)], ids=["flat", "nested", "text"])
+@pytest.mark.parametrize(
+    ("name", "good"), [("int4[]", GOOD), ("int4[]", NESTED), ("text[]", TEXTS)], ids=["flat", "nested", "text"]
+)
 def test_every_truncation_and_a_byte_too_much(name: str, good: bytes) -> None:
     for cut in range(len(good)):
         with pytest.raises((ProtocolError, DataError)):
@@ -286,8 +304,32 @@ def test_arrays_that_lie(data: bytes) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["", "x", "{", "}", "{1", "1}", "{1}}", "{{1}", "{1}{2}", "{1}x", '{"1}', '{"1\\', "{1,}", "{,1}", "{1,,2}", "[1:2", "[1:2]", "{1;2}"]
-    + ["{" * 7 + "1" + "}" * 7, "{a}", "{1 2}", '{"1"2}', "x{1}", "{null }"],
+    [
+        "",
+        "x",
+        "{",
+        "}",
+        "{1",
+        "1}",
+        "{1}}",
+        "{{1}",
+        "{1}{2}",
+        "{1}x",
+        '{"1}',
+        '{"1\\',
+        "{1,}",
+        "{,1}",
+        "{1,,2}",
+        "[1:2",
+        "[1:2]",
+        "{1;2}",
+        "{" * 7 + "1" + "}" * 7,
+        "{a}",
+        "{1 2}",
+        '{"1"2}',
+        "x{1}",
+        "{null }",
+    ],
 )
 def test_text_that_is_no_array(words: str) -> None:
     with pytest.raises(DataError):

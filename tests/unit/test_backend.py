@@ -32,9 +32,15 @@ CASES = {
     "RowDescription": Case(
         backend.read_row_description,
         m.row_description(
-            m.Column("id", 23, 1, 4, -1, 16384, 1), m.Column("имя", 25, 0), m.Column("", 4294967295, 0, -2, 2**31 - 1, 2**32 - 1, -3)
+            m.Column("id", 23, 1, 4, -1, 16384, 1),
+            m.Column("имя", 25, 0),
+            m.Column("", 4294967295, 0, -2, 2**31 - 1, 2**32 - 1, -3),
         ),
-        (("id", 16384, 1, 23, 4, -1, 1), ("имя", 0, 0, 25, -1, -1, 0), ("", 2**32 - 1, -3, 2**32 - 1, -2, 2**31 - 1, 0)),
+        (
+            ("id", 16384, 1, 23, 4, -1, 1),
+            ("имя", 0, 0, 25, -1, -1, 0),
+            ("", 2**32 - 1, -3, 2**32 - 1, -2, 2**31 - 1, 0),
+        ),
     ),
     "RowDescription, no columns": Case(backend.read_row_description, m.row_description(), ()),
     "ErrorResponse": Case(
@@ -43,8 +49,12 @@ CASES = {
         {"S": "ERROR", "V": "ERROR", "C": "42601", "M": "no", "P": "7", "n": ""},
     ),
     "ErrorResponse, no fields": Case(backend.read_error_fields, m.message("E", b"\0"), {}),
-    "ErrorResponse, not UTF-8": Case(backend.read_error_fields, m.message("E", b"M\xe9t\xe9\0\0"), {"M": "\ufffdt\ufffd"}),
-    "ParameterStatus": Case(backend.read_parameter_status, m.parameter_status("TimeZone", "Europe/Paris"), ("TimeZone", "Europe/Paris")),
+    "ErrorResponse, not UTF-8": Case(
+        backend.read_error_fields, m.message("E", b"M\xe9t\xe9\0\0"), {"M": "\ufffdt\ufffd"}
+    ),
+    "ParameterStatus": Case(
+        backend.read_parameter_status, m.parameter_status("TimeZone", "Europe/Paris"), ("TimeZone", "Europe/Paris")
+    ),
     "BackendKeyData 3.0": Case(key_of(PROTOCOL_3_0), m.backend_key_data(4711, 0xFFFFFFFE), (4711, b"\xff\xff\xff\xfe")),
     "BackendKeyData 3.2": Case(key_of(PROTOCOL_3_2), m.backend_key_data(-1, b"k" * 256), (2**32 - 1, b"k" * 256)),
     "Authentication": Case(backend.read_authentication, m.auth_md5_password(b"salt"), (5, b"salt")),
@@ -54,9 +64,13 @@ CASES = {
         ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"],
     ),
     "NotificationResponse": Case(backend.read_notification, m.notification(77, "канал", ""), (77, "канал", "")),
-    "ParameterDescription": Case(backend.read_parameter_description, m.message("t", struct.pack("!H2I", 2, 23, 2**32 - 1)), (23, 2**32 - 1)),
+    "ParameterDescription": Case(
+        backend.read_parameter_description, m.message("t", struct.pack("!H2I", 2, 23, 2**32 - 1)), (23, 2**32 - 1)
+    ),
     "NegotiateProtocolVersion": Case(
-        backend.read_negotiate_version, m.negotiate_protocol_version(PROTOCOL_3_0, "_pq_.a", "_pq_.b"), (PROTOCOL_3_0, ["_pq_.a", "_pq_.b"])
+        backend.read_negotiate_version,
+        m.negotiate_protocol_version(PROTOCOL_3_0, "_pq_.a", "_pq_.b"),
+        (PROTOCOL_3_0, ["_pq_.a", "_pq_.b"]),
     ),
 }
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)

@@ -19,7 +19,7 @@ EDGES = [0, 1, 0x7F, 0x80, 0xFF]
 
 def same(a: object, b: object) -> bool:
     if isinstance(a, float) and isinstance(b, float):
-        return math.isnan(a) and math.isnan(b) or (a == b and math.copysign(1, a) == math.copysign(1, b))
+        return (math.isnan(a) and math.isnan(b)) or (a == b and math.copysign(1, a) == math.copysign(1, b))
     return type(a) is type(b) and a == b
 
 

@@ -26,14 +26,22 @@ from howdah.wire.outbuf import OutBuf
 
 # -- integers
 
-INTEGERS = {"int2": ("!h", -(2**15), 2**15 - 1), "int4": ("!i", -(2**31), 2**31 - 1), "int8": ("!q", -(2**63), 2**63 - 1)}
+INTEGERS = {
+    "int2": ("!h", -(2**15), 2**15 - 1),
+    "int4": ("!i", -(2**31), 2**31 - 1),
+    "int8": ("!q", -(2**63), 2**63 - 1),
+}
 INTEGERS["oid"] = ("!I", 0, 2**32 - 1)
 
 
 @pytest.mark.parametrize("name", INTEGERS)
 def test_integers(name: str) -> None:
     form, low, high = INTEGERS[name]
-    numbers = {low, low + 1, -1, 0, 1, 255, 256, high - 1, high} | {2**k - 1 for k in range(64)} | {-(2**k) for k in range(64)}
+    numbers = (
+        {low, low + 1, -1, 0, 1, 255, 256, high - 1, high}
+        | {2**k - 1 for k in range(64)}
+        | {-(2**k) for k in range(64)}
+    )
     for number in numbers:
         if low <= number <= high:
             both(name, str(number), struct.pack(form, number), number)
@@ -50,8 +58,21 @@ def test_any_integer(number: int) -> None:
 
 @pytest.mark.parametrize(
     ("number", "name"),
-    [(0, "int2"), (32767, "int2"), (-32768, "int2"), (32768, "int4"), (-32769, "int4"), (2**31 - 1, "int4"), (-(2**31), "int4")]
-    + [(2**31, "int8"), (-(2**31) - 1, "int8"), (2**63 - 1, "int8"), (-(2**63), "int8"), (2**63, "numeric"), (-(2**63) - 1, "numeric")],
+    [
+        (0, "int2"),
+        (32767, "int2"),
+        (-32768, "int2"),
+        (32768, "int4"),
+        (-32769, "int4"),
+        (2**31 - 1, "int4"),
+        (-(2**31), "int4"),
+        (2**31, "int8"),
+        (-(2**31) - 1, "int8"),
+        (2**63 - 1, "int8"),
+        (-(2**63), "int8"),
+        (2**63, "numeric"),
+        (-(2**63) - 1, "numeric"),
+    ],
 )
 def test_integers_go_out_as_the_smallest_type(number: int, name: str) -> None:
     codec: Any = registry_for(UTC).codec_for(number)
@@ -128,7 +149,8 @@ def test_bytea(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [b"abc", bytearray(b"abc"), memoryview(b"abc"), memoryview(b"a.b.c.")[::2], b"", bytearray(), memoryview(b"")]
+    "value",
+    [b"abc", bytearray(b"abc"), memoryview(b"abc"), memoryview(b"a.b.c.")[::2], b"", bytearray(), memoryview(b"")],
 )
 def test_bytea_takes_any_buffer(value: Any) -> None:
     assert encoded(registry_for(UTC).codec_for(value), value) == bytes(value)
@@ -198,9 +220,40 @@ def test_numeric(number: Decimal) -> None:
     assert round_trip(number) == number
 
 
-NUMERICS = ["0", "0.0", "0.0000", "0.00000", "1", "-1", "10", "9999", "10000", "10001", "99999999", "100000000", "0.1", "0.0001"]
-NUMERICS += ["0.00001", "1.0000", "1.00000", "12345.67890", "-0.00010000", "100000000.00000001", "1e2", "0.9999", "9999.9999"]
-NUMERICS += ["1" + "0" * 131071, "9" * 131072, "-" + "9" * 131072 + "." + "9" * 16383, "0." + "0" * 16382 + "1", "0." + "0" * 16383]
+NUMERICS = [
+    "0",
+    "0.0",
+    "0.0000",
+    "0.00000",
+    "1",
+    "-1",
+    "10",
+    "9999",
+    "10000",
+    "10001",
+    "99999999",
+    "100000000",
+    "0.1",
+    "0.0001",
+]
+NUMERICS += [
+    "0.00001",
+    "1.0000",
+    "1.00000",
+    "12345.67890",
+    "-0.00010000",
+    "100000000.00000001",
+    "1e2",
+    "0.9999",
+    "9999.9999",
+]
+NUMERICS += [
+    "1" + "0" * 131071,
+    "9" * 131072,
+    "-" + "9" * 131072 + "." + "9" * 16383,
+    "0." + "0" * 16382 + "1",
+    "0." + "0" * 16383,
+]
 NUMERICS += ["1." + "0" * 16383, "1e131071", "-123e50"]
 
 
@@ -261,7 +314,11 @@ def test_any_numeric_words_are_a_number_or_refused(words: list[int]) -> None:
 # -- json
 
 documents = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,
 )
@@ -295,10 +352,15 @@ def test_json_with_other_dumps() -> None:
     assert len(repr(Json("x" * 1000))) < 60
 
 
-@pytest.mark.parametrize("words", ["", " ", "{", "[1,]", "{'a': 1}", "1 2", "nul", "tru", '"', "\x00", "[1] x", "\ufeff1"])
+@pytest.mark.parametrize(
+    "words", ["", " ", "{", "[1,]", "{'a': 1}", "1 2", "nul", "tru", '"', "\x00", "[1] x", "\ufeff1"]
+)
 @pytest.mark.parametrize("name", ["json", "jsonb"])
 def test_what_is_no_json(name: str, words: str) -> None:
-    for found in (lambda: text(name, words), lambda: binary(name, (b"\1" if name == "jsonb" else b"") + words.encode())):
+    for found in (
+        lambda: text(name, words),
+        lambda: binary(name, (b"\1" if name == "jsonb" else b"") + words.encode()),
+    ):
         with pytest.raises(ValueError):  # column_error turns it into the DataError of its column
             found()
 
@@ -321,7 +383,13 @@ WRONG_TEXT = {
     "bytea": ["\\x0", "\\xzz", "\\999"],
     "date": ["", "x", "2000-13-01", "2000-02-30", "2000-1-1", "2000-01-01x"],
     "timestamp": ["", "x", "2000-01-01", "2000-01-01 24:00:01", "2000-01-01T00:00:00"],
-    "timestamptz": ["", "2000-01-01 00:00:00", "2000-01-01 00:00:00+", "2000-01-01 00:00:00+5", "2000-01-01 00:00:00*05"],
+    "timestamptz": [
+        "",
+        "2000-01-01 00:00:00",
+        "2000-01-01 00:00:00+",
+        "2000-01-01 00:00:00+5",
+        "2000-01-01 00:00:00*05",
+    ],
 }
 SIZES = {"int2": 2, "int4": 4, "int8": 8, "oid": 4, "bool": 1, "float8": 8, "uuid": 16}
 SIZES |= {"date": 4, "timestamp": 8, "timestamptz": 8}

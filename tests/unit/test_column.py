@@ -12,11 +12,24 @@ import howdah
 from howdah import Column
 
 
-def column(oid: int = 25, modifier: int = -1, size: int = -1, name: str = "c", table: int = 0, number: int = 0) -> Column:
+def column(
+    oid: int = 25, modifier: int = -1, size: int = -1, name: str = "c", table: int = 0, number: int = 0
+) -> Column:
     return Column((name, table, number, oid, size, modifier, 0))
 
 
-NUMERIC, VARCHAR, BPCHAR, BIT, VARBIT, TIMESTAMP, TIMESTAMPTZ, TIME, TEXT, INT4 = 1700, 1043, 1042, 1560, 1562, 1114, 1184, 1083, 25, 23
+NUMERIC, VARCHAR, BPCHAR, BIT, VARBIT, TIMESTAMP, TIMESTAMPTZ, TIME, TEXT, INT4 = (
+    1700,
+    1043,
+    1042,
+    1560,
+    1562,
+    1114,
+    1184,
+    1083,
+    25,
+    23,
+)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +55,12 @@ NUMERIC, VARCHAR, BPCHAR, BIT, VARBIT, TIMESTAMP, TIMESTAMPTZ, TIME, TEXT, INT4 
     ],
 )
 def test_sizes(made: Column, display_size: Any, internal_size: Any, precision: Any, scale: Any) -> None:
-    assert (made.display_size, made.internal_size, made.precision, made.scale) == (display_size, internal_size, precision, scale)
+    assert (made.display_size, made.internal_size, made.precision, made.scale) == (
+        display_size,
+        internal_size,
+        precision,
+        scale,
+    )
     assert tuple(made) == ("c", made.type_code, display_size, internal_size, precision, scale, None)
 
 

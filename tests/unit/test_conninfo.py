@@ -32,7 +32,12 @@ URIS = {
     "postgresql://:secret@localhost": {"password": "secret", "host": "localhost"},
     "postgresql://user:se:cret@h": {"user": "user", "password": "se:cret", "host": "h"},
     "postgresql://user:se@cret@h": {"user": "user", "password": "se@cret", "host": "h"},
-    "postgresql://u%40x:p%2F%3F%23%5B%5D%40%25@h/d%20b": {"user": "u@x", "password": "p/?#[]@%", "host": "h", "dbname": "d b"},
+    "postgresql://u%40x:p%2F%3F%23%5B%5D%40%25@h/d%20b": {
+        "user": "u@x",
+        "password": "p/?#[]@%",
+        "host": "h",
+        "dbname": "d b",
+    },
     "postgresql://%D0%B8%D0%BC%D1%8F@h": {"user": "имя", "host": "h"},
     "postgresql://other@localhost/otherdb?connect_timeout=10&application_name=myapp": {
         "user": "other",
@@ -47,7 +52,11 @@ URIS = {
     "postgresql://u@[::1]:5433/d": {"user": "u", "host": "::1", "port": "5433", "dbname": "d"},
     "postgresql://[::1]": {"host": "::1"},
     "postgresql://%2Fvar%2Flib%2Fpostgresql/dbname": {"host": "/var/lib/postgresql", "dbname": "dbname"},
-    "postgresql:///dbname?host=/var/lib/postgresql&port=5433": {"host": "/var/lib/postgresql", "dbname": "dbname", "port": "5433"},
+    "postgresql:///dbname?host=/var/lib/postgresql&port=5433": {
+        "host": "/var/lib/postgresql",
+        "dbname": "dbname",
+        "port": "5433",
+    },
     "postgresql://h?options=-c%20geqo%3Doff": {"host": "h", "options": "-c geqo=off"},
     "postgresql://h?application_name=": {"host": "h", "application_name": ""},
     "postgresql://h?application_name=a+b": {"host": "h", "application_name": "a+b"},
@@ -77,7 +86,9 @@ PAIRS = {
 }
 
 
-@pytest.mark.parametrize(("text", "values"), [*URIS.items(), *PAIRS.items()], ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("text", "values"), [*URIS.items(), *PAIRS.items()], ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_reads(text: str, values: dict[str, str]) -> None:
     assert conninfo_to_dict(text) == values
 
@@ -137,7 +148,8 @@ def test_keywords_stand_above_the_string() -> None:
 
 
 settings = st.dictionaries(
-    st.sampled_from(sorted(KEYS)), st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20)
+    st.sampled_from(sorted(KEYS)),
+    st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20),
 )
 
 
@@ -169,7 +181,13 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conninfo, "SOCKET_FOLDERS", ())
     monkeypatch.setattr(conninfo, "_os_user", lambda: "me")
     target = target_of("", {})
-    assert (target.host, target.port, target.user, target.dbname, target.password) == ("localhost", 5432, "me", "me", None)
+    assert (target.host, target.port, target.user, target.dbname, target.password) == (
+        "localhost",
+        5432,
+        "me",
+        "me",
+        None,
+    )
     assert target.connect_timeout_s == DEFAULT_CONNECT_TIMEOUT_S
     assert target.parameters == {"user": "me", "database": "me", "client_encoding": "UTF8"}
     assert target_of("user=other", {}).dbname == "other"
@@ -217,7 +235,9 @@ def test_bad_ports(port: str) -> None:
         target_of("user=u", {"port": port})
 
 
-@pytest.mark.parametrize(("value", "seconds"), [("3", 3.0), ("2.5", 2.5), ("0", None), ("-1", None), (None, 10.0), ("", 10.0)])
+@pytest.mark.parametrize(
+    ("value", "seconds"), [("3", 3.0), ("2.5", 2.5), ("0", None), ("-1", None), (None, 10.0), ("", 10.0)]
+)
 def test_timeouts(value: Any, seconds: float | None) -> None:
     assert target_of("user=u", {"connect_timeout": value}).connect_timeout_s == seconds
 
@@ -255,7 +275,16 @@ def test_what_is_not_spoken_yet() -> None:
 
 
 def shown_by(target: Target) -> str:
-    return " ".join([repr(target), str(target), f"{target}", target.address, repr(target.parameters), repr(vars(type(target)).keys())])
+    return " ".join(
+        [
+            repr(target),
+            str(target),
+            f"{target}",
+            target.address,
+            repr(target.parameters),
+            repr(vars(type(target)).keys()),
+        ]
+    )
 
 
 @pytest.mark.parametrize(

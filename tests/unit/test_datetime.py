@@ -48,7 +48,9 @@ def iso(value: dt.datetime) -> str:
     return words.rstrip("0") if value.microsecond else words
 
 
-stamps = st.datetimes() | st.sampled_from([dt.datetime.min, dt.datetime.max, EPOCH, dt.datetime(1999, 12, 31, 23, 59, 59, 999999)])
+stamps = st.datetimes() | st.sampled_from(
+    [dt.datetime.min, dt.datetime.max, EPOCH, dt.datetime(1999, 12, 31, 23, 59, 59, 999999)]
+)
 
 
 @examples(500)
@@ -66,7 +68,14 @@ def test_timestamptz_in_utc(value: dt.datetime) -> None:
     assert encoded(CODECS["timestamptz"], value.replace(tzinfo=UTC)) == microseconds(value)
 
 
-ZONES = ["America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Europe/Amsterdam", "Africa/Monrovia", "Pacific/Kiritimati"]
+ZONES = [
+    "America/New_York",
+    "Asia/Kolkata",
+    "Australia/Lord_Howe",
+    "Europe/Amsterdam",
+    "Africa/Monrovia",
+    "Pacific/Kiritimati",
+]
 
 
 def offset_words(value: dt.datetime) -> str:
@@ -83,7 +92,10 @@ def offset_words(value: dt.datetime) -> str:
 
 @pytest.mark.parametrize("zone", ZONES)
 @examples(200)
-@given(value=st.datetimes(dt.datetime(2, 1, 1), dt.datetime(9998, 1, 1)) | st.datetimes(dt.datetime(1965, 1, 1), dt.datetime(2030, 1, 1)))
+@given(
+    value=st.datetimes(dt.datetime(2, 1, 1), dt.datetime(9998, 1, 1))
+    | st.datetimes(dt.datetime(1965, 1, 1), dt.datetime(2030, 1, 1))
+)
 def test_timestamptz_in_the_sessions_zone(zone: str, value: dt.datetime) -> None:
     tz = zoneinfo.ZoneInfo(zone)
     codec = Registry(tz).by_name["timestamptz"]
@@ -108,12 +120,27 @@ def test_an_aware_datetime_goes_out_as_its_instant(value: dt.datetime, offset: i
 
 OUTSIDE = {
     "date": ["infinity", "-infinity", "0001-12-31 BC", "4713-01-01 BC", "10000-01-01", "5874897-12-31"],
-    "timestamp": ["infinity", "-infinity", "0001-12-31 23:59:59 BC", "10000-01-01 00:00:00", "294276-12-31 23:59:59.999999"],
-    "timestamptz": ["infinity", "-infinity", "0001-12-31 23:59:59+00 BC", "0044-03-15 12:00:00-04:56:02 BC", "10000-01-01 00:00:00+00"],
+    "timestamp": [
+        "infinity",
+        "-infinity",
+        "0001-12-31 23:59:59 BC",
+        "10000-01-01 00:00:00",
+        "294276-12-31 23:59:59.999999",
+    ],
+    "timestamptz": [
+        "infinity",
+        "-infinity",
+        "0001-12-31 23:59:59+00 BC",
+        "0044-03-15 12:00:00-04:56:02 BC",
+        "10000-01-01 00:00:00+00",
+    ],
 }
 OUTSIDE_BINARY = {
     "date": [struct.pack("!i", days) for days in (-(2**31), 2**31 - 1, -730120, 2921940, -(2**31) + 1, 2**31 - 2)],
-    "timestamp": [struct.pack("!q", us) for us in (-(2**63), 2**63 - 1, -63082281600000001, 252455616000000000, -(2**63) + 1, 2**63 - 2)],
+    "timestamp": [
+        struct.pack("!q", us)
+        for us in (-(2**63), 2**63 - 1, -63082281600000001, 252455616000000000, -(2**63) + 1, 2**63 - 2)
+    ],
 }
 OUTSIDE_BINARY["timestamptz"] = OUTSIDE_BINARY["timestamp"]
 
@@ -157,8 +184,15 @@ def test_the_ends_of_the_calendar_in_the_sessions_zone(zone: str, value: dt.date
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("date", "12/31/1999"), ("date", "31.12.1999"), ("date", "12-31-1999"), ("timestamp", "Fri Dec 31 23:59:59 1999")]
-    + [("timestamptz", "12/31/1999 23:59:59 UTC"), ("timestamptz", "1999-12-31 23:59:59"), ("timestamp", "31.12.1999 23:59:59")],
+    [
+        ("date", "12/31/1999"),
+        ("date", "31.12.1999"),
+        ("date", "12-31-1999"),
+        ("timestamp", "Fri Dec 31 23:59:59 1999"),
+        ("timestamptz", "12/31/1999 23:59:59 UTC"),
+        ("timestamptz", "1999-12-31 23:59:59"),
+        ("timestamp", "31.12.1999 23:59:59"),
+    ],
 )
 def test_another_datestyle_is_refused_by_name(name: str, words: str) -> None:
     with pytest.raises(DataError, match="DateStyle ISO"):

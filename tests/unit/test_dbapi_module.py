@@ -91,7 +91,9 @@ def test_import_loads_little() -> None:
     """What costs import time stays away until it is used."""
     heavy = ("asyncio", "ssl", "logging", "dataclasses")
     script = f"import sys, howdah; print([name for name in {heavy!r} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60, env=environment())
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60, env=environment()
+    )
     assert done.stdout.strip() == "[]"
 
 

@@ -239,9 +239,7 @@ def test_retryable(error: Error, retryable: bool) -> None:
 
 
 def test_detail_and_hint() -> None:
-    error = error_from_fields(
-        {"C": "23505", "M": "twice", "D": "Key (a)=(1).", "H": "Take another.", "W": "secret"}
-    )
+    error = error_from_fields({"C": "23505", "M": "twice", "D": "Key (a)=(1).", "H": "Take another.", "W": "secret"})
     assert str(error) == "twice\nDETAIL:  Key (a)=(1).\nHINT:  Take another."
     assert error.diag.context == "secret"
 
@@ -252,10 +250,7 @@ def test_caret() -> None:
         "select * from nosuch",
     )
     assert str(error) == (
-        'relation "nosuch" does not exist\n'
-        "LINE 1: select * from nosuch\n"
-        "                      ^\n"
-        "HINT:  Make it."
+        'relation "nosuch" does not exist\nLINE 1: select * from nosuch\n                      ^\nHINT:  Make it.'
     )
 
 
@@ -318,9 +313,7 @@ def test_internal_query() -> None:
 def columns(text: str) -> int:
     """Columns that text takes on a terminal, told another way than the module does."""
     return sum(
-        0
-        if unicodedata.category(char) in ("Mn", "Me", "Cf")
-        else 1 + (unicodedata.east_asian_width(char) in "WF")
+        0 if unicodedata.category(char) in ("Mn", "Me", "Cf") else 1 + (unicodedata.east_asian_width(char) in "WF")
         for char in text
     )
 
@@ -344,9 +337,7 @@ def test_any_query_and_position(query: str, position: int) -> None:
 
 
 def test_control_characters_are_escaped() -> None:
-    error = error_from_fields(
-        {"C": "XX000", "M": "a\x1b[31mb\rc\x07\x9b\u202e\n\td", "D": "\x1b]0;x", "H": "\x00"}
-    )
+    error = error_from_fields({"C": "XX000", "M": "a\x1b[31mb\rc\x07\x9b\u202e\n\td", "D": "\x1b]0;x", "H": "\x00"})
     assert str(error) == "a\\x1b[31mb\\x0dc\\x07\\x9b\\u202e\n\td\nDETAIL:  \\x1b]0;x\nHINT:  \\x00"
     assert error.diag.message_primary == "a\x1b[31mb\rc\x07\x9b\u202e\n\td"
 

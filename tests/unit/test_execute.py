@@ -253,7 +253,11 @@ def test_an_error_in_a_row_names_it_and_sends_nothing() -> None:
 
 def test_several_statements_take_no_parameters() -> None:
     session = connected_session()
-    for ask in (run("SELECT %s; SELECT 2", (1,)), run("SELECT 1; SELECT 2", binary=True), run_many("SELECT %s; x", [(1,)])):
+    for ask in (
+        run("SELECT %s; SELECT 2", (1,)),
+        run("SELECT 1; SELECT 2", binary=True),
+        run_many("SELECT %s; x", [(1,)]),
+    ):
         with pytest.raises(ProgrammingError, match="several statements"):
             ask(session)
     assert (session.outbuf.pos, len(session.queue)) == (0, 0)
@@ -290,7 +294,9 @@ UNSENDABLE: dict[str, tuple[Any, type[Error], str]] = {
 
 @pytest.mark.parametrize("prepare", [None, True], ids=["unnamed", "named"])
 @pytest.mark.parametrize(("value", "error", "words"), UNSENDABLE.values(), ids=UNSENDABLE)
-def test_what_cannot_be_sent_is_named_and_leaves_nothing(value: Any, error: type[Error], words: str, prepare: Any) -> None:
+def test_what_cannot_be_sent_is_named_and_leaves_nothing(
+    value: Any, error: type[Error], words: str, prepare: Any
+) -> None:
     session = connected_session()
     session.outbuf.put_bytes(b"kept")
     with pytest.raises(error) as caught:

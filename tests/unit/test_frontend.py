@@ -23,7 +23,9 @@ def written(write: Callable[..., object], *arguments: object) -> bytes:
 
 def test_messages() -> None:
     assert written(frontend.write_query, b"SELECT 1") == m.query("SELECT 1")
-    assert written(frontend.write_parse, b"", b"SELECT $1", (23, 2**32 - 1)) == m.parse("", "SELECT $1", (23, 2**32 - 1))
+    assert written(frontend.write_parse, b"", b"SELECT $1", (23, 2**32 - 1)) == m.parse(
+        "", "SELECT $1", (23, 2**32 - 1)
+    )
     assert written(frontend.write_parse, b"name", b"", ()) == m.parse("name", "")
     assert written(frontend.write_describe_portal) == m.describe("P")
     assert written(frontend.write_execute, 0) == m.execute()
@@ -33,14 +35,18 @@ def test_messages() -> None:
     assert written(frontend.write_terminate) == m.terminate()
     assert written(frontend.write_copy_fail, b"no") == m.copy_fail("no")
     assert written(frontend.write_password, b"p=1") == m.sasl_response("p=1")
-    assert written(frontend.write_sasl_initial, "SCRAM-SHA-256", b"n,,") == m.sasl_initial_response("SCRAM-SHA-256", "n,,")
+    assert written(frontend.write_sasl_initial, "SCRAM-SHA-256", b"n,,") == m.sasl_initial_response(
+        "SCRAM-SHA-256", "n,,"
+    )
     assert frontend.cancel_request(4711, b"\1\2\3\4") == m.cancel_request(4711, b"\1\2\3\4")
     assert frontend.cancel_request(2**32 - 1, b"k" * 256) == m.cancel_request(-1, b"k" * 256)
 
 
 def test_startup() -> None:
     parameters = {"user": "alice", "database": "бд", "options": ""}
-    assert written(frontend.write_startup, frontend.PROTOCOL_3_0, parameters) == m.startup("alice", database="бд", options="")
+    assert written(frontend.write_startup, frontend.PROTOCOL_3_0, parameters) == m.startup(
+        "alice", database="бд", options=""
+    )
 
 
 @examples(200)

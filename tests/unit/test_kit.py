@@ -234,12 +234,7 @@ FRONTEND = [
 
 
 def test_backend_builders_make_what_a_server_sent() -> None:
-    built = (
-        m.row_description(("?column?", 23, 0, 4))
-        + m.data_row("1")
-        + m.command_complete("SELECT 1")
-        + m.ready()
-    )
+    built = m.row_description(("?column?", 23, 0, 4)) + m.data_row("1") + m.command_complete("SELECT 1") + m.ready()
     assert built == RECORDED_ANSWER
 
 
@@ -638,9 +633,7 @@ def scram_transcript(client: Client, password: str) -> list[tuple[str, bytes]]:
         attributes = dict(part.split("=", 1) for part in first.decode("latin-1").split(",") if "=" in part)
         with contextlib.suppress(KeyError, ValueError):
             rounds = min(int(attributes["i"]), 10_000)  # the huge count is not worked off here
-            salted = hashlib.pbkdf2_hmac(
-                "sha256", password.encode(), base64.b64decode(attributes["s"]), rounds
-            )
+            salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(attributes["s"]), rounds)
             without_proof = f"c=biws,r={attributes['r']}"
             auth = f"{bare},{first.decode()},{without_proof}".encode()
             key = hmac.digest(salted, b"Client Key", "sha256")

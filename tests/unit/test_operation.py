@@ -150,7 +150,7 @@ def test_the_table_says_the_same() -> None:
 
 @pytest.mark.parametrize("status", range(256))
 def test_transaction_statuses(status: int) -> None:
-    session, operation = at_step(op.SIMPLE)
+    session, _operation = at_step(op.SIMPLE)
     feed(session, m.ready(bytes([status])))
     if status in b"ITE":
         assert session.transaction_status == status

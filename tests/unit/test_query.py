@@ -111,7 +111,13 @@ def test_sequences(params: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "params", [{"a": 1, "b": 2}, collections.OrderedDict(b=2, a=1), collections.defaultdict(int, a=1, b=2), {"a": 1, "b": 2, "c": 3}]
+    "params",
+    [
+        {"a": 1, "b": 2},
+        collections.OrderedDict(b=2, a=1),
+        collections.defaultdict(int, a=1, b=2),
+        {"a": 1, "b": 2, "c": 3},
+    ],
 )
 def test_mappings(params: Any) -> None:
     assert read_query("%(b)s %(a)s %(b)s", True).values(params) == [2, 1]
@@ -233,7 +239,7 @@ SINGLE = [
     "SELECT ';'",
     "SELECT 'it''s; fine'",
     "SELECT ''';'",
-    "SELECT \";\" FROM t",
+    'SELECT ";" FROM t',
     'SELECT "a"";b"',
     r"SELECT E'\';'",
     r"SELECT e'\\'';'",

@@ -50,10 +50,14 @@ def test_namedtuple_row() -> None:
     row = made(rows.namedtuple_row, ("id", "full name", "?column?", "_private", "1st", ""), (1, 2, 3, 4, 5, 6))
     assert row._fields == ("id", "full_name", "f_column_", "f_private", "f1st", "f")
     assert row.id == 1 and row.f1st == 5 and row == (1, 2, 3, 4, 5, 6)
-    assert type(row) is type(made(rows.namedtuple_row, ("id", "full name", "?column?", "_private", "1st", ""), (1,) * 6))
+    assert type(row) is type(
+        made(rows.namedtuple_row, ("id", "full name", "?column?", "_private", "1st", ""), (1,) * 6)
+    )
 
 
-@pytest.mark.parametrize("names", [("a", "a"), ("?column?", "?column?"), ("a b", "a_b"), ("class", "def"), ("None",), ("count", "index")])
+@pytest.mark.parametrize(
+    "names", [("a", "a"), ("?column?", "?column?"), ("a b", "a_b"), ("class", "def"), ("None",), ("count", "index")]
+)
 def test_namedtuple_row_with_names_that_clash(names: tuple[str, ...]) -> None:
     values = tuple(range(len(names)))
     row = made(rows.namedtuple_row, names, values)
@@ -71,7 +75,9 @@ def test_class_args_and_kwargs_row() -> None:
         made(rows.class_row(Person), ("nosuch",), (1,))
 
 
-@pytest.mark.parametrize("factory", [rows.dict_row, rows.scalar_row, rows.namedtuple_row, rows.class_row(Person), rows.kwargs_row(dict)])
+@pytest.mark.parametrize(
+    "factory", [rows.dict_row, rows.scalar_row, rows.namedtuple_row, rows.class_row(Person), rows.kwargs_row(dict)]
+)
 def test_without_a_result(factory: Any) -> None:
     with pytest.raises(InterfaceError, match="no result"):
         factory(Described(result=False))

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from tests.kit import messages as m
 from tests.kit.properties import examples
 
-from howdah.core.rows import RowPlan, Sink, TupleSink, decode_rows
+from howdah.core.rows import RowPlan, Sink, TupleSink, decode_rows, make_plan
 from howdah.core.session import RAW
-from howdah.core.rows import make_plan
 from howdah.errors import DataError, ProtocolError
 from howdah.types.registry import UTC, registry_for
 from howdah.wire.backend import read_row_description
@@ -39,7 +38,9 @@ def int4(value: int) -> bytes:
 @given(
     st.lists(
         st.tuples(
-            st.none() | st.integers(-(2**31), 2**31 - 1), st.none() | st.text(max_size=40), st.none() | st.binary(max_size=40)
+            st.none() | st.integers(-(2**31), 2**31 - 1),
+            st.none() | st.text(max_size=40),
+            st.none() | st.binary(max_size=40),
         ),
         max_size=20,
     ),

@@ -51,7 +51,12 @@ def test_the_exchange_of_rfc_7677() -> None:
     nonce, server = "rOprNGfwEbeRWgbNEkqO", "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
     first = f"r={nonce}{server},s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
     proof, signature = scram_proof(
-        f"n=user,r={nonce}", first, f"c=biws,r={nonce}{server}", "pencil", base64.b64decode("W22ZaJ0SNY7soEsUEjb6gQ=="), 4096
+        f"n=user,r={nonce}",
+        first,
+        f"c=biws,r={nonce}{server}",
+        "pencil",
+        base64.b64decode("W22ZaJ0SNY7soEsUEjb6gQ=="),
+        4096,
     )
     assert proof == "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
     assert signature == "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
@@ -119,7 +124,22 @@ FIRST_FAULTS = {
     "an error": "e=other-error",
     "8 KiB": f"r={SERVER_NONCE},s={SALT64},i=4096,x={'x' * 8192}",
 }
-for _count in ("0", "-1", "1e9", "1_000", "+4096", " 4096", "4096 ", "0x1000", "4096.0", "٤", "99999999999", "1000001", "4294967296", "nan"):
+for _count in (
+    "0",
+    "-1",
+    "1e9",
+    "1_000",
+    "+4096",
+    " 4096",
+    "4096 ",
+    "0x1000",
+    "4096.0",
+    "٤",
+    "99999999999",
+    "1000001",
+    "4294967296",
+    "nan",
+):
     FIRST_FAULTS[f"iterations {_count!r}"] = f"r={SERVER_NONCE},s={SALT64},i={_count}"
 
 
@@ -252,7 +272,9 @@ def test_nothing_of_the_password_goes_out_or_stays() -> None:
     held: list[Any] = [startup, startup.scram]
     text = repr(held) + repr([getattr(startup.scram, name) for name in vars(startup.scram)])
     assert PASSWORD not in text and "pencil" not in text
-    assert not any(PASSWORD in str(value) for value in gc.get_referents(startup.scram) if isinstance(value, (str, bytes)))
+    assert not any(
+        PASSWORD in str(value) for value in gc.get_referents(startup.scram) if isinstance(value, (str, bytes))
+    )
     with pytest.raises(TypeError):
         pickle.dumps(startup)
 

@@ -21,7 +21,7 @@ from tests.unit.playing import (
     stream_length,
     with_answer,
 )
-from tests.unit.recorded import ASIDES, BY_NAME, CONVERSATIONS, RANDOM
+from tests.unit.recorded import ASIDES, BY_NAME, CONVERSATIONS, RANDOM, SUM
 
 from howdah import errors
 from howdah.core import session as session_module
@@ -157,7 +157,9 @@ def test_the_server_ends_the_session_between_any_two_messages(conversation: Conv
             must_end_in_error(facts, whole, index, place)
             assert facts.failure is not None
             assert facts.failure[0] == "AdminShutdown"
-            waiting = [error for _, error, _ in facts.operations if error is not None and error[0] == "OperationalError"]
+            waiting = [
+                error for _, error, _ in facts.operations if error is not None and error[0] == "OperationalError"
+            ]
             assert all("lost with a request before this one" in error[1] for error in waiting)
 
 
@@ -178,7 +180,8 @@ def must_lose_the_last(whole: Facts, facts: Facts, turn: int, what: object) -> N
 def checked_messages(conversation: Conversation) -> Iterator[tuple[int, int, bytes]]:
     for turn, (_, answer) in enumerate(conversation.turns):
         for place, message in enumerate(answer):
-            if message[:1] != b"d":  # any bytes are CopyData
+            # any bytes are CopyData, and rows that are only counted are not looked into
+            if message[:1] != b"d" and (message[:1] != b"D" or not conversation.name.startswith("executemany")):
                 yield turn, place, message
 
 
@@ -393,7 +396,12 @@ def test_a_new_time_zone_is_for_the_next_result() -> None:
     (operation,) = run("SELECT now()", ())(session)
     column = m.row_description(m.Column("now", TIMESTAMPTZ, 0))
     answer = [m.parse_complete(), m.bind_complete(), column, m.data_row(ROW[0])]
-    answer += [m.parameter_status("TimeZone", "Asia/Kolkata"), m.data_row(ROW[0]), m.command_complete("SELECT 2"), m.ready()]
+    answer += [
+        m.parameter_status("TimeZone", "Asia/Kolkata"),
+        m.data_row(ROW[0]),
+        m.command_complete("SELECT 2"),
+        m.ready(),
+    ]
     feed(session, b"".join(answer))
     first, second = (row[0] for row in operation.results[0].sink.taken())
     assert first == second == MIDNIGHT.replace(tzinfo=datetime.timezone.utc)
@@ -430,6 +438,16 @@ def test_a_closed_session_says_why() -> None:
     session.receive_eof()
     with pytest.raises(InterfaceError, match="the connection is closed"):
         run("SELECT 1")(session)
+
+
+def test_a_request_that_was_never_sent_is_withdrawn() -> None:
+    """Its caller was interrupted between writing and sending: the next request must not meet its answer."""
+    session = connected_session()
+    (first,) = run(SUM, (1, 2))(session)
+    (second,) = run("SELECT 2")(session)
+    assert first.done and isinstance(first.error, InterfaceError)
+    assert session.head is second
+    assert session.data_to_send() == m.query("SELECT 2")
 
 
 def test_notices_are_kept_within_bounds() -> None:

@@ -31,6 +31,8 @@ KEYS = {
     "options": "command-line options for the session",
     "sslmode": "disable, allow or prefer (TLS is not built yet)",
 }
+# C's isspace in ASCII, as libpq splits its strings
+SPACES = " \t\n\r\v\f"
 ALIASES = {"database": "dbname", "username": "user", "ssl": "sslmode"}
 PLAIN_SSLMODES = ("disable", "allow", "prefer")
 TLS_SSLMODES = ("require", "verify-ca", "verify-full")
@@ -140,7 +142,7 @@ def conninfo_to_dict(conninfo: str = "", **kwargs: object) -> dict[str, str]:
     values = _parse(conninfo)
     for key, value in kwargs.items():
         if value is not None:
-            values[_known(key)] = str(value)
+            values[_known(key, True)] = str(value)
     for key, value in values.items():
         if "\0" in value:
             raise ProgrammingError(f"the connection setting {key!r} holds a NUL character")
@@ -151,13 +153,15 @@ def make_conninfo(conninfo: str = "", **kwargs: object) -> str:
     """A ``key=value`` string of the settings of ``conninfo`` and the keyword arguments on top of them."""
     parts = []
     for key, value in conninfo_to_dict(conninfo, **kwargs).items():
-        if not value or any(char in value for char in " \t\n\r'\\="):
+        if not value or any(char in value for char in SPACES + "'\\="):
             value = "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
         parts.append(f"{key}={value}")
     return " ".join(parts)
 
 
-def _known(key: str) -> str:
+def _known(key: str, show: bool = False) -> str:
+    """The key under its one name. Unknown ones are shown only when they are keyword arguments: in a string they may be a
+    piece of a password that was not quoted."""
     key = ALIASES.get(key, key)
     if key in KEYS:
         return key
@@ -165,8 +169,8 @@ def _known(key: str) -> str:
 
     close = get_close_matches(key, KEYS, 1)
     hint = f"; did you mean {close[0]!r}?" if close else f"; the keys are {', '.join(KEYS)}"
-    shown = key if key.isidentifier() else "of that spelling"
-    raise ProgrammingError(f"there is no connection setting {shown!r}{hint}")
+    shown = repr(key) if show else "of one of the names in the string"
+    raise ProgrammingError(f"there is no connection setting {shown}{hint}")
 
 
 def _parse(conninfo: str) -> dict[str, str]:
@@ -182,22 +186,22 @@ def _parse_pairs(text: str) -> dict[str, str]:
     at = 0
     end = len(text)
     while True:
-        while at < end and text[at].isspace():
+        while at < end and text[at] in SPACES:
             at += 1
         if at == end:
             return values
         start = at
-        while at < end and text[at] != "=" and not text[at].isspace():
+        while at < end and text[at] != "=" and text[at] not in SPACES:
             at += 1
         key = text[start:at]
-        while at < end and text[at].isspace():
+        while at < end and text[at] in SPACES:
             at += 1
         if at == end or text[at] != "=":
             raise ProgrammingError(
                 'a connection string is a URI (postgresql://...) or "key=value" pairs: an = is missing'
             )
         at += 1
-        while at < end and text[at].isspace():
+        while at < end and text[at] in SPACES:
             at += 1
         key = _known(key)
         value = []
@@ -212,7 +216,7 @@ def _parse_pairs(text: str) -> dict[str, str]:
                 raise ProgrammingError(f"the connection string's value of {key!r} lacks its closing quote")
             at += 1
         else:
-            while at < end and not text[at].isspace():
+            while at < end and text[at] not in SPACES:
                 if text[at] == "\\" and at + 1 < end:
                     at += 1
                 value.append(text[at])

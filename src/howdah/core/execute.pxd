@@ -30,10 +30,11 @@ cpdef list choose_codecs(object registry, list values)
 cpdef tuple oids_of(list codecs)
 @cython.locals(out=OutBuf, mark=Py_ssize_t, operation=Operation)
 cpdef Operation run_sql(Session session, bytes sql)
-@cython.locals(query=Query, begin=bytes, out=OutBuf, mark=Py_ssize_t, i=Py_ssize_t, codecs=list, operation=Operation)
+@cython.locals(query=Query, begin=bytes, out=OutBuf, mark=Py_ssize_t, i=Py_ssize_t, batch=list, plans=list, values=list, codecs=list,
+               operation=Operation)
 cpdef Operation execute_many(Session session, object text, list rows)
-@cython.locals(i=Py_ssize_t)
-cpdef bint same_types(tuple parsed, tuple wanted) except -1
+@cython.locals(i=Py_ssize_t, codec=_Codec)
+cpdef bint same_types(tuple parsed, list codecs) except -1
 cpdef object widen(list plans)
 @cython.locals(at=Py_ssize_t, count=Py_ssize_t, i=Py_ssize_t, codec=_Codec)
 cdef int write_bind(OutBuf out, bytes name, list codecs, list values, bytes result_formats) except -1

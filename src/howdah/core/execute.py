@@ -22,8 +22,8 @@ from howdah.core.operation import (
     Operation,
 )
 from howdah.core.query import read_query
-from howdah.core.session import STATUS_IDLE
 from howdah.core.rows import choose_formats
+from howdah.core.session import STATUS_IDLE
 from howdah.errors import Error, ProgrammingError
 from howdah.wire.frontend import (
     put_count,
@@ -58,6 +58,7 @@ def execute(session, text, params, binary, prepare) -> Operation:
     begin = session.begin if session.transaction_status == STATUS_IDLE else None
     out = session.outbuf
     mark = out.pos
+    session.writing = True
     try:
         if params is None:
             values = []
@@ -71,6 +72,8 @@ def execute(session, text, params, binary, prepare) -> Operation:
     except BaseException:
         out.rewind(mark)
         raise
+    finally:
+        session.writing = False
     operation.query = query
     operation.bytes_out = out.pos - mark
     session.submit(operation)
@@ -120,8 +123,8 @@ def write_statement(session, out, query, values, codecs, oids, bare, begin, bina
             remembered = remembered or statement.prepared
     if not (named and statement.prepared):
         if named:
-            while session.statements.dropped:
-                write_close_statement(out, session.statements.dropped.pop())
+            for dropped in session.statements.dropped:
+                write_close_statement(out, dropped)
                 steps += CLOSE_STEP
             # closing what is not there is no error; what is there, behind a pooler, may be another client's
             write_close_statement(out, name)
@@ -133,6 +136,8 @@ def write_statement(session, out, query, values, codecs, oids, bare, begin, bina
         write_describe_portal(out)
     write_execute(out, 0)
     write_sync(out)
+    if CLOSE_STEP in steps:
+        session.statements.dropped.clear()
     tail = BIND_DESCRIBE_EXECUTE_SYNC if describe else BIND_EXECUTE_SYNC
     operation = Operation(steps + tail if steps else tail)
     operation.statement = statement
@@ -162,7 +167,10 @@ def write_bind(out, name: bytes, codecs: list, values, result_formats: bytes) ->
         if codec is None:
             out.put_i32(-1)
         else:
-            codec.encode(out, values[i])
+            try:
+                codec.encode(out, values[i])
+            except Error as exc:
+                raise type(exc)(f"parameter {i + 1}: {exc}") from exc.__cause__
     count = len(result_formats)
     put_count(out, count)
     for i in range(count):
@@ -208,7 +216,7 @@ def choose_codecs(registry, values: list) -> list:
             try:
                 codec = registry.codec_for(value)
             except Error as exc:
-                raise type(exc)(f"parameter {i}: {exc}") from None
+                raise type(exc)(f"parameter {i}: {exc}") from exc.__cause__
         else:
             codec = codec.for_value(value)
         codecs.append(codec)
@@ -249,9 +257,16 @@ def execute_many(session, text, rows: list) -> Operation:
         raise ProgrammingError("several statements in one query cannot be run with many rows: run them one by one")
     out = session.outbuf
     mark = out.pos
+    session.writing = True
+    i = 0
     try:
-        batch = [query.values(row) for row in rows]
-        plans = [choose_codecs(session.registry, values) for values in batch]
+        batch = []
+        plans = []
+        for row in rows:
+            i += 1
+            values = query.values(row)
+            batch.append(values)
+            plans.append(choose_codecs(session.registry, values))
         widen(plans)
         steps = bytearray()
         if begin is not None:
@@ -261,23 +276,24 @@ def execute_many(session, text, rows: list) -> Operation:
         i = 0
         for values in batch:
             codecs = plans[i]
-            oids = oids_of(codecs)
-            if current is None or not same_types(current, oids):
-                write_parse(out, b"", query.sql, oids)
+            i += 1
+            if current is None or not same_types(current, codecs):
+                current = oids_of(codecs)
+                write_parse(out, b"", query.sql, current)
                 steps += PARSE_STEP
-                current = oids
-            try:
-                write_bind(out, b"", codecs, values, b"")
-            except Error as exc:
-                raise type(exc)(f"row {i + 1}: {exc}") from None
+            write_bind(out, b"", codecs, values, b"")
             write_execute(out, 0)
             steps += BIND_EXECUTE
-            i += 1
         write_sync(out)
         steps += SYNC_STEP
+    except Error as exc:
+        out.rewind(mark)
+        raise type(exc)(f"row {i}: {exc}") from exc.__cause__
     except BaseException:
         out.rewind(mark)
         raise
+    finally:
+        session.writing = False
     operation = Operation(bytes(steps))
     operation.discard = True
     operation.query = query
@@ -286,10 +302,11 @@ def execute_many(session, text, rows: list) -> Operation:
     return operation
 
 
-def same_types(parsed: tuple, wanted: tuple) -> bool:
-    """Whether rows of types ``wanted`` fit a statement parsed for ``parsed``; NULL fits every type."""
+def same_types(parsed: tuple, codecs: list) -> bool:
+    """Whether a row of these codecs fits a statement parsed for the types ``parsed``; NULL fits every type."""
     for i in range(len(parsed)):
-        if wanted[i] != parsed[i] and wanted[i] != 0:
+        codec = codecs[i]
+        if codec is not None and codec.oid != parsed[i]:
             return False
     return True
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import re
 
-from howdah.core.rows import RowPlan
 from howdah.errors import DataError, ProgrammingError
 from howdah.wire.frontend import cstring
 
@@ -23,7 +22,7 @@ PLACEHOLDER = re.compile(r"%(?:%|\(([^)]*)\)(.)|(.)|$)", re.DOTALL)
 FIRST_WORD = re.compile(r"(?:\s|--[^\n]*(?:\n|$)|/\*(?:[^*/]|\*(?!/)|/(?!\*))*\*/|\()*([A-Za-z]+)")
 # everything in which a semicolon does not end a statement; a block comment that nests is settled by _skip_comment
 SKIPPED = re.compile(
-    r"""--[^\n]*|/\*|\b[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$([A-Za-z_\x80-\uffff][\w\x80-\uffff]*)?\$|;""",
+    r"""--[^\n]*|/\*|\b[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|(?<![\w$\x80-\uffff])\$(?:[A-Za-z_\x80-\uffff][\w\x80-\uffff]*)?\$|;""",
     re.DOTALL,
 )
 

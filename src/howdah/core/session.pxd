@@ -8,7 +8,7 @@ from howdah.wire.outbuf cimport OutBuf
 from howdah.wire.frontend cimport write_copy_fail, write_sync, write_terminate
 
 cdef bytes ACTIONS
-cdef int ADVANCE, COMPLETE, COPY_DONE, COPY_IN, COPY_OUT, CUSTOM, DESCRIBE, DESCRIBED, EMPTY, EXECUTE, NO_DATA, PARSE
+cdef int ADVANCE, BEGUN, COMPLETE, COPY_DONE, COPY_IN, COPY_OUT, CUSTOM, DESCRIBE, DESCRIBED, EMPTY, EXECUTE, NO_DATA, PARSE
 cdef int PARSED, QUIET, READY, ROW, SIMPLE, START_COPY_BOTH, START_COPY_IN, START_COPY_OUT, STARTUP, SUSPENDED, SYNC, VIOLATION
 
 @cython.final
@@ -36,6 +36,7 @@ cdef class Session:
     cdef public object registry
     cdef readonly StatementCache statements
     cdef public object hook
+    cdef public bint writing
     cdef public bytes begin
 
     cpdef object get_buffer(self, Py_ssize_t sizehint=*)
@@ -50,6 +51,7 @@ cdef class Session:
     cpdef object check_usable(self)
     @cython.locals(operation=Operation)
     cpdef object withdraw_unsent(self)
+    cpdef object check_not_inside(self)
     cpdef list take_finished(self)
     cpdef object terminate(self)
     @cython.locals(head=Operation, action=int)
@@ -60,6 +62,7 @@ cdef class Session:
     cdef object on_complete(self, Operation head, str tag)
     cdef object on_parsed(self, Operation head)
     cdef object on_row_description(self, Operation head, bytes body)
+    cdef object check_empty(self, int kind, Py_ssize_t size)
     cdef object on_rare(self, Operation head, int action, int kind, bytes body)
     cdef object on_unowned(self, Operation head, int kind, bytes body)
     cdef object on_error(self, Operation head, dict fields)

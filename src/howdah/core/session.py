@@ -35,6 +35,7 @@ else:
 from howdah.core.operation import (
     ACTIONS,
     ADVANCE,
+    BEGUN,
     COMPLETE,
     COPY_DONE,
     COPY_IN,
@@ -47,7 +48,6 @@ from howdah.core.operation import (
     NO_DATA,
     PARSE,
     PARSED,
-    QUIET,
     READY,
     ROW,
     SIMPLE,
@@ -133,6 +133,7 @@ class Session:
         "statements",
         "terminated",
         "transaction_status",
+        "writing",
     )
 
     def __init__(self) -> None:
@@ -150,6 +151,7 @@ class Session:
         self.terminated = False
         self.failure = None
         self.decoding = False
+        self.writing = False
         self.bytes_in = 0
         self.max_message_bytes = MAX_PRE_AUTH_BYTES
         self.notices = deque(maxlen=MAX_KEPT_NOTICES)
@@ -212,8 +214,10 @@ class Session:
                 self.on_message(base[pos], base, pos + 5, size - 4)
                 pos += size + 1
                 inbuf.start = pos
-        except Exception as exc:
+        except BaseException as exc:
             self.fail(exc if isinstance(exc, Error) else broken_by(exc))
+            if not isinstance(exc, Exception):
+                raise  # an interrupt, in the middle of a message
         finally:
             self.decoding = False
         return len(self.finished) - before
@@ -227,6 +231,8 @@ class Session:
 
     def data_to_send(self) -> bytes:
         """All that is to be sent; the buffer is empty afterwards."""
+        if self.writing:
+            self.check_not_inside()
         return self.outbuf.take()
 
     def fail(self, exc: BaseException) -> None:
@@ -256,8 +262,7 @@ class Session:
         """Raises when no request can be made now."""
         if self.closed:
             raise closed_error(self.failure)
-        if self.decoding:
-            raise InterfaceError("the session is reading a result; code called by it cannot use its connection")
+        self.check_not_inside()
         if self.head is not None and not self.head.sent:
             self.withdraw_unsent()
 
@@ -269,6 +274,13 @@ class Session:
             operation.fail(InterfaceError("the request was interrupted before it was sent"))
             operation.done = True
         self.head = None
+
+    def check_not_inside(self) -> None:
+        """Raises when called by code that runs inside the session: a codec, a user's dumps function."""
+        if self.decoding:
+            raise InterfaceError("the session is reading a result; code called by it cannot use its connection")
+        if self.writing:
+            raise InterfaceError("the session is writing a statement; code called by it cannot use its connection")
 
     def take_finished(self) -> list:
         """The operations with a waiter that finished since the last call."""
@@ -290,8 +302,10 @@ class Session:
             action = ACTIONS[head.step * 128 + kind]
             if action != VIOLATION:
                 if action == ADVANCE:
-                    if size != 0 and head.step != QUIET:
-                        raise ProtocolError(f"{size} bytes in a message of type {shown(kind)}, which has none")
+                    self.check_empty(kind, size)
+                    self.advance(head)
+                elif action == BEGUN:
+                    backend.read_command_tag(read_bytes(data, pos, size))
                     self.advance(head)
                 elif action == COMPLETE:
                     if size < 1 or find_nul(data, pos, pos + size) != pos + size - 1:
@@ -302,6 +316,7 @@ class Session:
                 elif action == DESCRIBED:
                     self.on_row_description(head, read_bytes(data, pos, size))
                 elif action == PARSED:
+                    self.check_empty(kind, size)
                     self.on_parsed(head)
                 else:
                     self.on_rare(head, action, kind, read_bytes(data, pos, size))
@@ -362,7 +377,16 @@ class Session:
             head.begin_result(plan)
         return None
 
+    def check_empty(self, kind, size):
+        if size != 0:
+            raise ProtocolError(f"{size} bytes in a message of type {shown(kind)}, which has none")
+        return None
+
     def on_rare(self, head, action, kind, body):
+        if action in (NO_DATA, EMPTY, SUSPENDED, COPY_DONE):
+            self.check_empty(kind, len(body))
+        elif action in (START_COPY_IN, START_COPY_OUT, START_COPY_BOTH):
+            backend.read_copy_response(body)
         if action == NO_DATA:
             if head.statement is not None:
                 head.statement.set_columns(None)
@@ -476,7 +500,7 @@ def closed_error(failure: object) -> Error:
     return OperationalError(f"the connection is closed: it was lost earlier ({failure})", sent=False)
 
 
-def broken_by(exc: Exception) -> Error:
+def broken_by(exc: BaseException) -> Error:
     """The error of a session that met an exception nobody foresaw: it cannot go on from the middle of a message."""
     error = InternalError(f"reading the server's answer failed: {type(exc).__name__}: {exc}")
     error.__cause__ = exc

@@ -78,6 +78,8 @@ class Startup(Operation):
         if self.authenticated:
             raise ProtocolError("the server asks for authentication after it was over")
         if code == AUTH_OK:
+            if rest:
+                raise ProtocolError(f"{len(rest)} bytes are left over behind AuthenticationOk")
             if self.scram is not None and not self.scram.verified:
                 raise OperationalError(
                     "the server said that authentication is over before it proved that it knows the password: "

@@ -52,9 +52,11 @@ cdef class ArrayCodec(_Codec):
     @cython.locals(end=Py_ssize_t, at=Py_ssize_t, length=Py_ssize_t, total=Py_ssize_t, index=Py_ssize_t)
     cdef object decode_nested(self, const unsigned char *data, Py_ssize_t pos, Py_ssize_t size, int dimensions)
     cdef object decode_text(self, const unsigned char *data, Py_ssize_t pos, Py_ssize_t size)
-    @cython.locals(at=Py_ssize_t, end=Py_ssize_t, start=Py_ssize_t, char=int, delimiter=int, escaped=bint)
+    @cython.locals(at=Py_ssize_t, end=Py_ssize_t, start=Py_ssize_t, char=int, delimiter=int, escaped=bint, want_value=bint,
+                   may_close=bint, stack=list, item=bytes)
     cpdef list parse(self, bytes text)
+    cpdef list no_array(self, bytes text)
     @cython.locals(at=Py_ssize_t, flags=Py_ssize_t, end=Py_ssize_t)
     cpdef int encode(self, OutBuf out, object value) except -1
     cpdef list measure(self, object value)
-    cpdef bint encode_level(self, OutBuf out, list value, Py_ssize_t depth, list lengths) except -1
+    cpdef bint encode_level(self, OutBuf out, object value, Py_ssize_t depth, list lengths) except -1

@@ -7,6 +7,8 @@ preceded by ``[l:u]=`` where a lower bound is not 1. Python's value is a list of
 
 from __future__ import annotations
 
+import re
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import cython
@@ -21,6 +23,8 @@ if not cython.compiled:
     from howdah.wire.bytes import read_bytes, read_i32, read_u32
 
 MAX_DIMENSIONS = 6  # MAXDIM in src/include/utils/array.h
+DEPTH_LIMIT = 32  # deeper than any array, and far from Python's recursion limit: a list may hold itself
+BOUNDS = re.compile(rb"(?:\[[+-]?\d+:[+-]?\d+\])+=")
 
 
 class ArrayCodec(_Codec):
@@ -130,41 +134,47 @@ class ArrayCodec(_Codec):
         return self.parse(text)
 
     def parse(self, text: bytes) -> list:
-        """The list of an array in text format. Every level is closed and nothing follows the last brace."""
+        """The list of an array in text format: every level is closed and nothing is left over."""
         at = 0
         if text[:1] == b"[":
-            at = text.find(b"=") + 1
-            if at == 0:
-                raise DataError(f"{text[:48]!r} is no {self.name}")
+            bounds = BOUNDS.match(text)
+            if bounds is None:
+                return self.no_array(text)
+            at = bounds.end()
         delimiter = self.delimiter
         end = len(text)
         stack: list = []
         result = None
-        while at < end:
+        # after an opening brace a value or the closing one, after a comma a value, after a value a comma or the closing
+        want_value = True
+        may_close = False
+        while at < end and (result is None or stack):
             char = text[at]
-            if char == 123:  # {
+            if char == 123 and want_value:  # {
                 level: list = []
-                if stack:
-                    stack[len(stack) - 1].append(level)
-                elif result is not None:
-                    break
-                else:
+                if result is None:
                     result = level
+                else:
+                    stack[len(stack) - 1].append(level)
                 stack.append(level)
                 if len(stack) > MAX_DIMENSIONS:
-                    break
+                    return self.no_array(text)
                 at += 1
-                continue
-            if not stack:
-                break
-            if char == 125:  # }
+                may_close = True
+            elif result is None:
+                return self.no_array(text)
+            elif char == 125 and may_close:  # }
                 stack.pop()
                 at += 1
-                continue
-            if char == delimiter:
+                want_value = False
+                may_close = True
+            elif char == delimiter and not want_value:
                 at += 1
-                continue
-            if char == 34:  # a quoted element
+                want_value = True
+                may_close = False
+            elif not want_value or char == 125 or char == delimiter:
+                return self.no_array(text)
+            elif char == 34:  # a quoted element
                 start = at + 1
                 at = start
                 escaped = False
@@ -174,21 +184,27 @@ class ArrayCodec(_Codec):
                         at += 1
                     at += 1
                 if at >= end:
-                    break
+                    return self.no_array(text)
                 item = text[start:at]
-                if escaped:
-                    item = _unescape(item)
                 at += 1
-                stack[len(stack) - 1].append(self.element.decode_bytes(item, 0))
-                continue
-            start = at
-            while at < end and text[at] != delimiter and text[at] != 125:
-                at += 1
-            item = text[start:at]
-            stack[len(stack) - 1].append(None if item == b"NULL" else self.element.decode_bytes(item, 0))
+                stack[len(stack) - 1].append(self.element.decode_bytes(_unescape(item) if escaped else item, 0))
+                want_value = False
+                may_close = True
+            else:
+                start = at
+                while at < end and text[at] != delimiter and text[at] != 125 and text[at] != 123 and text[at] != 34:
+                    at += 1
+                item = text[start:at]
+                stack[len(stack) - 1].append(None if item == b"NULL" else self.element.decode_bytes(item, 0))
+                want_value = False
+                may_close = True
         if result is None or stack or at != end:
-            raise DataError(f"{text[:48]!r} is no {self.name}")
+            return self.no_array(text)
         return result
+
+    def no_array(self, text: bytes) -> list:
+        """Raises for a text that is no array."""
+        raise DataError(f"{text[:48]!r} is no {self.name}")
 
     # -- to the server
 
@@ -217,10 +233,11 @@ class ArrayCodec(_Codec):
         """The lengths of the dimensions, from the first element of each level."""
         lengths = []
         level = value
-        while isinstance(level, list):
+        while isinstance(level, list) and len(lengths) < DEPTH_LIMIT:
             if not level:
-                # {} and {{}} are the same empty array to PostgreSQL
-                return []
+                if holds_values(value):
+                    raise DataError("the list is not rectangular: an empty list stands beside one that is not")
+                return []  # {} and {{}} are the same empty array to PostgreSQL
             lengths.append(len(level))
             level = level[0]
         if len(lengths) > MAX_DIMENSIONS:
@@ -250,6 +267,16 @@ class ArrayCodec(_Codec):
             elif self.encode_level(out, item, depth + 1, lengths):
                 has_nulls = True
         return has_nulls
+
+
+def holds_values(value: object) -> bool:
+    """Whether a nested list holds anything but lists."""
+    if not isinstance(value, list):
+        return True
+    for item in value:
+        if holds_values(item):
+            return True
+    return False
 
 
 def _unescape(item: bytes) -> bytes:

@@ -9,7 +9,9 @@ else:
     from howdah import _cy as cython
 
 from howdah._oids import BYTEA, BYTEA_ARRAY
+from howdah.errors import DataError
 from howdah.types.codec import _Codec
+from howdah.wire.limits import MAX_MESSAGE_BYTES
 
 if not cython.compiled:
     from howdah.wire.bytes import read_bytes
@@ -56,6 +58,8 @@ class ByteaCodec(_Codec):
             out.put_sized(value)
         else:
             view = memoryview(value)
+            if view.nbytes > MAX_MESSAGE_BYTES:
+                raise DataError(f"{view.nbytes} bytes are more than a message can hold (1 GiB - 1)")
             out.put_i32(view.nbytes)
             out.put_buffer(value if view.contiguous else view.tobytes())
 

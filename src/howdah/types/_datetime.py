@@ -8,6 +8,7 @@ What Python's datetime cannot hold (BC, years beyond 9999, infinity, 24:00) is a
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime, timedelta, timezone
 
 TYPE_CHECKING = False
@@ -98,6 +99,10 @@ def parse_timestamp(text: str) -> datetime:
     )
 
 
+# an ISO date of a year that Python's calendar does not have
+ISO_BEYOND = re.compile(r"\d{5,}-\d\d-\d\d|\d{4}-\d\d-\d\d.* BC$")
+
+
 class _CalendarCodec(_Codec):
     """What date and the timestamps share: the words for what Python's calendar cannot hold."""
 
@@ -106,7 +111,7 @@ class _CalendarCodec(_Codec):
     def out_of_range(self, text: str) -> object:
         if text == "infinity" or text == "-infinity":
             raise DataError(f"{self.name} {text!r} has no Python value: cast the column to text to read it")
-        if text.endswith(" BC") or (text[:1].isdigit() and len(text.split("-")[0]) > 4):
+        if ISO_BEYOND.match(text):
             raise DataError(
                 f"{self.name} {text!r} is outside Python's years 1 to 9999: cast the column to text to read it"
             )

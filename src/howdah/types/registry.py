@@ -43,10 +43,10 @@ class Registry:
         codec = self.by_type.get(kind)
         if codec is not None:
             return codec.for_value(value)
-        if isinstance(value, (list, tuple)):
-            if kind is tuple:
-                raise ProgrammingError("a tuple cannot be sent: pass a list for an array (col = ANY(%s))")
+        if isinstance(value, list):
             return self.array_for(value)
+        if isinstance(value, tuple):
+            raise ProgrammingError("a tuple cannot be sent: pass a list for an array (col = ANY(%s))")
         for base in kind.__mro__[1:]:
             codec = self.by_type.get(base)
             if codec is not None:
@@ -60,7 +60,9 @@ class Registry:
     def array_for(self, items: list) -> object:
         """The array codec that takes every value of a (nested) list."""
         chosen = None
-        for value in _leaves(items):
+        for value in _every(items):
+            if value is None:
+                continue
             codec = self.codec_for(value)
             if codec is _string.UNKNOWN_TEXT:
                 codec = self.by_name["text"]
@@ -78,18 +80,15 @@ class Registry:
         return self.by_oid[chosen.array_oid] if chosen.array_oid in self.by_oid else _array.ArrayCodec(chosen)
 
 
-def _leaves(items):
+def _every(items, depth=1):
+    """The values of nested lists, None among them. A list that holds itself ends here."""
+    if depth > _array.DEPTH_LIMIT:
+        raise DataError(
+            f"a list nested more than {_array.DEPTH_LIMIT} deep: PostgreSQL's arrays have at most 6 dimensions"
+        )
     for item in items:
         if isinstance(item, list):
-            yield from _leaves(item)
-        elif item is not None:
-            yield item
-
-
-def _every(items):
-    for item in items:
-        if isinstance(item, list):
-            yield from _every(item)
+            yield from _every(item, depth + 1)
         else:
             yield item
 

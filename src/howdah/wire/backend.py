@@ -85,6 +85,21 @@ def read_error_fields(body: bytes) -> dict:
     return fields
 
 
+def read_command_tag(body: bytes) -> str:
+    tag, at = _cut_string(body, 0, "CommandComplete")
+    _end(body, at, "CommandComplete")
+    return tag
+
+
+def read_copy_response(body: bytes) -> tuple:
+    """(overall format, format of each column) of CopyIn-, CopyOut- and CopyBothResponse."""
+    _need(body, 0, 3, "a CopyResponse")
+    count = probe("u16", body, 1, 2)
+    if len(body) != 3 + 2 * count:
+        raise ProtocolError(f"a CopyResponse of {count} columns in {len(body)} bytes")
+    return body[0], tuple(_i16(body, 3 + 2 * i) for i in range(count))
+
+
 def read_parameter_status(body: bytes) -> tuple:
     name, at = _cut_string(body, 0, "ParameterStatus")
     value, at = _cut_string(body, at, "ParameterStatus")
