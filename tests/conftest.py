@@ -13,6 +13,7 @@ import faulthandler
 import gc
 import inspect
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -46,6 +47,9 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in [name for name in os.environ if name.startswith("PG")]:
         del os.environ[name]  # PGHOST and the like would change what a test connects to
     config.stash[_stderr_key] = os.dup(2)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        # a shell's background job starts with Ctrl-C ignored, and so would the programs that the tests interrupt
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

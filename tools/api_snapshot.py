@@ -85,7 +85,9 @@ def describe(name: str, value: Any, public: frozenset[type] = frozenset()) -> It
         yield f"module {name}"
     elif inspect.isroutine(value):
         yield f"{prefix(value)}def {name}{signature(value)}"
-    elif isinstance(value, (str, int, float, bool, bytes, type(None))) and not name.startswith("__version"):
+    elif isinstance(value, bool):  # says how it was built, not what the API is
+        yield f"{name}: bool"
+    elif isinstance(value, (str, int, float, bytes, type(None))) and not name.startswith("__version"):
         yield f"{name} = {value!r}"
     else:
         yield f"{name}: {getattr(type(value), '__name__', '?')}"
