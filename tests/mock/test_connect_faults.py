@@ -155,9 +155,9 @@ async def test_method_that_is_refused(face: str, request_: bytes, word: str) -> 
 
 
 async def test_scram_without_a_password(face: str) -> None:
-    with PgMock([Startup(), ClientMayLeave(), Send(m.auth_sasl("SCRAM-SHA-256")), Silent()]) as mock:
-        with pytest.raises(howdah.Error, match="password") as caught:
-            await done(CONNECT[face](mock.dsn))
+    script = [Startup(), ClientMayLeave(), Send(m.auth_sasl("SCRAM-SHA-256")), Silent()]
+    with PgMock(script) as mock, pytest.raises(howdah.Error, match="password") as caught:
+        await done(CONNECT[face](mock.dsn))
     assert isinstance(caught.value, errors.OperationalError)
     assert mock.received_types == "<startup>"
 

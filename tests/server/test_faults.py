@@ -118,9 +118,7 @@ async def test_backend_killed_in_a_transaction(face: str, server: Any, dsn: str,
         else:
             async with await howdah.AsyncConnection.connect(dsn) as aconn:
                 await aconn.execute("select 1")
-                timer = later(
-                    0.1, lambda: other.execute("select pg_terminate_backend(%s)", [aconn.info.backend_pid])
-                )
+                timer = later(0.1, lambda: other.execute("select pg_terminate_backend(%s)", [aconn.info.backend_pid]))
                 try:
                     await aconn.execute("select pg_sleep(30)")
                 finally:

@@ -21,9 +21,9 @@ PLACEHOLDER = re.compile(r"%(?:%|\(([^)]*)\)(.)|(.)|$)", re.DOTALL)
 # what may stand before the first keyword
 FIRST_WORD = re.compile(r"(?:\s|--[^\n]*(?:\n|$)|/\*(?:[^*/]|\*(?!/)|/(?!\*))*\*/|\()*([A-Za-z]+)")
 # everything in which a semicolon does not end a statement; a block comment that nests is settled by _skip_comment
-SKIPPED = re.compile(
-    r"""--[^\n]*|/\*|\b[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|(?<![\w$\x80-\uffff])\$(?:[A-Za-z_\x80-\uffff][\w\x80-\uffff]*)?\$|;""",
-    re.DOTALL,
+SKIPPED = (  # a pattern; compiled when a text with a semicolon inside is first met
+    r"""--[^\n]*|/\*|\b[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|"""
+    r"""(?<![\w$\x80-\uffff])\$(?:[A-Za-z_\x80-\uffff][\w\x80-\uffff]*)?\$|;"""
 )
 
 # Statements whose result cannot change its columns unnoticed: the server re-checks their plan at every Bind
@@ -165,10 +165,11 @@ def _stands_alone(sql: str) -> bool:
     """False when the text may hold more than one statement."""
     if ";" not in sql.rstrip("; \t\r\n"):
         return True
+    skipped = re.compile(SKIPPED, re.DOTALL)
     at = 0
     ended = False
     while True:
-        match = SKIPPED.search(sql, at)
+        match = skipped.search(sql, at)
         rest = sql[at : match.start()] if match else sql[at:]
         if ended and rest.strip():
             return False

@@ -7,7 +7,6 @@ verified. The slow hash is handed to the driver as ``work`` so that an event loo
 
 from __future__ import annotations
 
-from howdah.auth import MECHANISMS
 from howdah.core.operation import STARTUP, Operation
 from howdah.core.session import MAX_PROCESS_ID
 from howdah.errors import NotSupportedError, OperationalError, ProtocolError
@@ -89,6 +88,8 @@ class Startup(Operation):
             self.password = None
             session.max_message_bytes = MAX_MESSAGE_BYTES
         elif code == AUTH_SASL and self.scram is None:
+            from howdah.auth import MECHANISMS  # hashlib and OpenSSL behind it load when a server asks for them
+
             offered = backend.read_sasl_mechanisms(rest)
             chosen = next((name for name in MECHANISMS if name in offered), None)
             if chosen is None:

@@ -10,9 +10,19 @@ import pytest
 
 import howdah
 from howdah import errors
-from howdah.conninfo import make_conninfo
+from howdah.config.conninfo import make_conninfo
 
 WHO = "select current_user::text, current_database()::text, inet_server_port()"
+
+
+async def one(conn, query, params=None):
+    cur = await conn.execute(query, params)
+    return await cur.fetchone()
+
+
+async def every(conn, query, params=None):
+    cur = await conn.execute(query, params)
+    return await cur.fetchall()
 
 
 async def test_keyword_arguments(pg18, no_leaks):
@@ -25,25 +35,25 @@ async def test_keyword_arguments(pg18, no_leaks):
 async def test_key_value_string(pg18):
     text = make_conninfo(**pg18.params)
     async with await howdah.AsyncConnection.connect(text) as conn:
-        assert await (await conn.execute(WHO)).fetchone() == (pg18.user, pg18.dbname, pg18.port)
+        assert await one(conn, WHO) == (pg18.user, pg18.dbname, pg18.port)
 
 
 async def test_uri_over_tcp(pg18):
     assert "127.0.0.1" in pg18.dsn
     async with await howdah.AsyncConnection.connect(pg18.dsn) as conn:
-        assert await (await conn.execute(WHO)).fetchone() == (pg18.user, pg18.dbname, pg18.port)
+        assert await one(conn, WHO) == (pg18.user, pg18.dbname, pg18.port)
 
 
 async def test_uri_over_the_unix_socket(pg18):
     async with await howdah.AsyncConnection.connect(pg18.socket_dsn) as conn:
-        assert await (await conn.execute(WHO)).fetchone() == (pg18.user, pg18.dbname, None)
+        assert await one(conn, WHO) == (pg18.user, pg18.dbname, None)
         assert conn.info.host == pg18.socket_dir and conn.info.port == pg18.port
 
 
 async def test_unix_socket_by_keywords(pg18):
     settings = {**pg18.params, "host": pg18.socket_dir}
     async with await howdah.AsyncConnection.connect(**settings) as conn:
-        assert await (await conn.execute("select inet_server_addr()")).fetchone() == (None,)
+        assert await one(conn, "select inet_server_addr()") == (None,)
 
 
 async def test_keywords_win_over_the_string(pg18):
@@ -54,18 +64,18 @@ async def test_keywords_win_over_the_string(pg18):
 
 async def test_host_name_that_is_looked_up(pg18, no_leaks):
     async with await howdah.AsyncConnection.connect(**{**pg18.params, "host": "localhost"}) as conn:
-        assert await (await conn.execute("select 1")).fetchone() == (1,)
+        assert await one(conn, "select 1") == (1,)
 
 
 async def test_hostaddr_needs_no_look_up(pg18):
     settings = {**pg18.params, "host": "no.such.host.invalid", "hostaddr": "127.0.0.1"}
     async with await howdah.AsyncConnection.connect(**settings) as conn:
-        assert await (await conn.execute("select 1")).fetchone() == (1,)
+        assert await one(conn, "select 1") == (1,)
 
 
 async def test_options_reach_the_session(pg18):
     async with await howdah.AsyncConnection.connect(pg18.dsn, options="-c work_mem=5MB") as conn:
-        assert await (await conn.execute("show work_mem")).fetchone() == ("5MB",)
+        assert await one(conn, "show work_mem") == ("5MB",)
 
 
 async def test_info(pg18):
@@ -98,8 +108,8 @@ async def test_several_connections_are_separate(pg18, no_leaks):
             await two.execute("select * from mine")
         await two.rollback()
         assert one.info.backend_pid != two.info.backend_pid
-        assert await (await one.execute("select a from mine")).fetchall() == [(1,)]
-        assert await (await two.execute("select 2")).fetchall() == [(2,)]
+        assert await every(one, "select a from mine") == [(1,)]
+        assert await every(two, "select 2") == [(2,)]
 
 
 async def test_wrong_password(pg18, no_leaks):
@@ -154,7 +164,7 @@ async def test_the_server_sees_the_end(pg18):
         conn = await howdah.AsyncConnection.connect(pg18.dsn)
         pid = conn.info.backend_pid
         count = "select count(*) from pg_stat_activity where pid = %s"
-        assert await (await watcher.execute(count, (pid,))).fetchone() == (1,)
+        assert await one(watcher, count, (pid,)) == (1,)
         await conn.close()
         wait = """
             do $$ begin
@@ -164,7 +174,7 @@ async def test_the_server_sees_the_end(pg18):
               end loop;
             end $$"""
         await watcher.execute(wait.replace("{pid}", str(pid)))
-        assert await (await watcher.execute(count, (pid,))).fetchone() == (0,)
+        assert await one(watcher, count, (pid,)) == (0,)
 
 
 async def test_everything_of_a_closed_connection_is_refused(pg18):

@@ -11,6 +11,11 @@ import howdah
 from howdah import errors
 
 
+async def one(conn, query, params=None):
+    cur = await conn.execute(query, params)
+    return await cur.fetchone()
+
+
 async def connect(dsn):
     return await howdah.AsyncConnection.connect(dsn, autocommit=True)
 
@@ -30,10 +35,10 @@ async def test_named_parameters(dsn):
 
 async def test_percent_signs(dsn):
     async with await connect(dsn) as conn:
-        assert await (await conn.execute("select 'abc' like 'a%', 5 % 3")).fetchone() == (True, 2)
-        assert await (await conn.execute("select 'abc' like 'a%%', 5 %% %s", (3,))).fetchone() == (True, 2)
-        assert await (await conn.execute("select '%%', 5 %% 3", ())).fetchone() == ("%", 2)
-        assert await (await conn.execute("select '%%s'")).fetchone() == ("%%s",)
+        assert await one(conn, "select 'abc' like 'a%', 5 % 3") == (True, 2)
+        assert await one(conn, "select 'abc' like 'a%%', 5 %% %s", (3,)) == (True, 2)
+        assert await one(conn, "select '%%', 5 %% 3", ()) == ("%", 2)
+        assert await one(conn, "select '%%s'") == ("%%s",)
 
 
 async def test_none_is_null(dsn):
@@ -62,7 +67,7 @@ async def test_parameters_never_become_sql(dsn):
 
 async def test_query_as_bytes(dsn):
     async with await connect(dsn) as conn:
-        assert await (await conn.execute("select '\u00fc' || %s::text".encode(), ("x",))).fetchone() == ("\u00fcx",)
+        assert await one(conn, "select '\u00fc' || %s::text".encode(), ("x",)) == ("\u00fcx",)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +93,7 @@ async def test_what_cannot_be_sent_is_refused_before_it_is(dsn, query, params, m
         with pytest.raises(howdah.ProgrammingError, match=match):
             await conn.execute(query, params)
         assert conn.info.transaction_status.name == "IDLE"  # not even BEGIN went out
-        assert await (await conn.execute("select 1")).fetchone() == (1,)
+        assert await one(conn, "select 1") == (1,)
 
 
 @pytest.mark.parametrize("value", ["a\0b", "\ud800", ["a\0b"], [[1], [2, 3]], [1, "a"]])
@@ -97,7 +102,7 @@ async def test_values_no_server_takes(dsn, value):
         with pytest.raises(howdah.DataError):
             await conn.execute("select %s", (value,))
         assert conn.info.transaction_status.name == "IDLE"
-        assert await (await conn.execute("select 1")).fetchone() == (1,)
+        assert await one(conn, "select 1") == (1,)
 
 
 async def test_description(dsn):
@@ -147,7 +152,7 @@ async def test_no_columns(dsn):
 
 async def test_columns_of_one_name(dsn):
     async with await connect(dsn) as conn:
-        assert await (await conn.execute("select 1 as a, 2 as a")).fetchone() == (1, 2)
+        assert await one(conn, "select 1 as a, 2 as a") == (1, 2)
 
 
 async def test_empty_query(dsn):
@@ -157,7 +162,7 @@ async def test_empty_query(dsn):
             assert cur.description is None and cur.statusmessage is None and cur.rowcount == -1
             with pytest.raises(howdah.ProgrammingError):
                 await cur.fetchone()
-            assert await (await conn.execute("select 1")).fetchone() == (1,)
+            assert await one(conn, "select 1") == (1,)
 
 
 async def test_several_statements(dsn):
@@ -182,7 +187,7 @@ async def test_error_in_the_second_of_several_statements(dsn):
         with pytest.raises(errors.DivisionByZero):
             await cur.execute("insert into s values (1); select 1/0; insert into s values (2)")
         assert cur.description is None
-        assert await (await conn.execute("select count(*) from s")).fetchone() == (0,)
+        assert await one(conn, "select count(*) from s") == (0,)
 
 
 async def test_several_statements_in_a_transaction(dsn):
@@ -202,7 +207,7 @@ async def test_rollback_and_begin_in_one_text(dsn):
     async with await howdah.AsyncConnection.connect(dsn) as conn:
         await conn.execute("create temp table s (a int); rollback; begin; create temp table s (a int)")
         assert conn.info.transaction_status.name == "INTRANS"
-        assert await (await conn.execute("select count(*) from s")).fetchone() == (0,)
+        assert await one(conn, "select count(*) from s") == (0,)
 
 
 @pytest.mark.parametrize(
@@ -234,7 +239,7 @@ async def test_one_class_for_each_sqlstate(dsn, query, error_class, sqlstate, ba
             assert type(error) is error_class
         assert error.sqlstate == error.diag.sqlstate == sqlstate and error.sent is True
         await conn.execute("set statement_timeout = 0")
-        assert await (await conn.execute("select 1")).fetchone() == (1,)
+        assert await one(conn, "select 1") == (1,)
 
 
 async def test_facts_of_an_error(dsn):
@@ -316,7 +321,7 @@ async def test_an_error_in_the_middle_of_the_rows(dsn):
         for _ in range(3):
             with pytest.raises(errors.DivisionByZero):
                 await conn.execute("select 100/(%s - i) from generate_series(1, 5000) i", (4000,))
-            assert await (await conn.execute("select 1")).fetchone() == (1,)
+            assert await one(conn, "select 1") == (1,)
 
 
 async def test_a_closed_cursor_is_refused(dsn):
@@ -359,8 +364,8 @@ async def test_copy_is_refused_and_the_connection_stays_usable(dsn, params, auto
                     with pytest.raises(howdah.ProgrammingError, match=match):
                         await conn.execute(query, params)
                 await conn.rollback()
-                assert await (await conn.execute("select 1 + %s", (1,))).fetchone() == (2,)
-                assert await (await conn.execute("select count(*) from c")).fetchone() == (0,)
+                assert await one(conn, "select 1 + %s", (1,)) == (2,)
+                assert await one(conn, "select count(*) from c") == (0,)
                 await conn.commit()
 
 
@@ -375,7 +380,7 @@ async def test_copy_among_several_statements(dsn, query, autocommit):
             with pytest.raises(howdah.ProgrammingError, match="COPY"):
                 await conn.execute(query)
             await conn.rollback()
-            assert await (await conn.execute("select count(*) from c")).fetchone() == (10000,)
+            assert await one(conn, "select count(*) from c") == (10000,)
             await conn.commit()
 
 

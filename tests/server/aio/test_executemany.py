@@ -11,6 +11,11 @@ import howdah
 from howdah import errors
 
 
+async def one(conn, query, params=None):
+    cur = await conn.execute(query, params)
+    return await cur.fetchone()
+
+
 async def connect(dsn, autocommit=True):
     return await howdah.AsyncConnection.connect(dsn, autocommit=autocommit)
 
@@ -152,7 +157,7 @@ async def test_20000_rows_that_all_answer_much(dsn, no_leaks):
         cur = conn.cursor()
         await cur.executemany("select %s, repeat('x', 2000)", [("y" * 500,) for _ in range(20_000)])
         assert cur.rowcount == 20_000
-        assert await (await conn.execute("select 1")).fetchone() == (1,)
+        assert await one(conn, "select 1") == (1,)
 
 
 @pytest.mark.heavy

@@ -18,6 +18,11 @@ class Pair(NamedTuple):
     right: str
 
 
+async def one(conn, query, params=None):
+    cur = await conn.execute(query, params)
+    return await cur.fetchone()
+
+
 async def connect(dsn, **settings):
     return await howdah.AsyncConnection.connect(dsn, autocommit=True, **settings)
 
@@ -111,7 +116,7 @@ async def test_row_factories(dsn, factory, expected):
 
 async def test_namedtuple_row(dsn):
     async with await connect(dsn, row_factory=namedtuple_row) as conn:
-        row = await (await conn.execute('select 1 as a, 2 as "b c", 3')).fetchone()
+        row = await one(conn, 'select 1 as a, 2 as "b c", 3')
         assert row == (1, 2, 3) and row.a == 1 and row.b_c == 2
 
 
@@ -141,4 +146,4 @@ async def test_a_factory_that_raises_harms_only_its_rows(dsn):
         cur = conn.cursor(row_factory=failing)
         with pytest.raises(ValueError, match="no rows today"):
             await cur.execute("select 1")
-        assert await (await conn.execute("select 1")).fetchone() == (1,)
+        assert await one(conn, "select 1") == (1,)

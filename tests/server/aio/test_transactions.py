@@ -9,6 +9,11 @@ import howdah
 from howdah import IsolationLevel, errors
 
 
+async def one(conn, query, params=None):
+    cur = await conn.execute(query, params)
+    return await cur.fetchone()
+
+
 async def status(conn):
     return conn.info.transaction_status.name
 
@@ -32,10 +37,10 @@ async def test_the_first_statement_begins_a_transaction(dsn):
         now = (await cur.fetchone())[0]
         assert await status(conn) == "INTRANS"
         for _ in range(3):
-            assert await (await conn.execute("select now()")).fetchone() == (now,)
+            assert await one(conn, "select now()") == (now,)
         await conn.commit()
         assert await status(conn) == "IDLE"
-        assert await (await conn.execute("select now() > %s", (now,))).fetchone() == (True,)
+        assert await one(conn, "select now() > %s", (now,)) == (True,)
 
 
 async def test_commit_and_rollback(dsn):
@@ -97,7 +102,7 @@ async def test_a_commit_that_fails(dsn):
         with pytest.raises(errors.UniqueViolation):
             await conn.commit()
         assert await status(conn) == "IDLE"
-        assert await (await conn.execute("select count(*) from d")).fetchone() == (0,)
+        assert await one(conn, "select count(*) from d") == (0,)
 
 
 async def test_autocommit(dsn):
@@ -140,10 +145,10 @@ async def test_isolation_levels(dsn, level):
         await conn.set_isolation_level(level)
         assert conn.isolation_level is level
         wanted = level.name.lower().replace("_", " ")
-        assert await (await conn.execute("show transaction_isolation")).fetchone() == (wanted,)
+        assert await one(conn, "show transaction_isolation") == (wanted,)
         await conn.rollback()
         await conn.set_isolation_level(None)
-        assert await (await conn.execute("show transaction_isolation")).fetchone() == ("read committed",)
+        assert await one(conn, "show transaction_isolation") == ("read committed",)
 
 
 async def test_read_only_and_deferrable(dsn):
@@ -223,7 +228,7 @@ async def test_a_failed_transaction_refuses_more(dsn):
             await conn.cursor().executemany("insert into t values (%s)", [(1,), (2,)])
         await conn.rollback()
         assert await status(conn) == "IDLE"
-        assert await (await conn.execute("select 1 + %s", (1,))).fetchone() == (2,)
+        assert await one(conn, "select 1 + %s", (1,)) == (2,)
 
 
 async def test_commit_of_a_failed_transaction_is_a_rollback(dsn):
@@ -246,7 +251,7 @@ async def test_savepoints_by_hand(dsn):
                 await conn.execute("insert into t values (1 / %s)", (0,))
             await conn.execute("rollback to savepoint s")
             await conn.execute("insert into t values (1 / %s)", (1,))
-        assert await (await conn.execute("select count(*) from t")).fetchone() == (3,)
+        assert await one(conn, "select count(*) from t") == (3,)
 
 
 async def test_a_procedure_that_commits(dsn):
