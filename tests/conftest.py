@@ -201,9 +201,9 @@ def _children() -> dict[int, str]:
                 before, _, after = file.read().rpartition(")")
         except OSError:
             continue
-        state, parent = after.split()[:2]
+        parent = after.split()[1]
         if int(parent) == os.getpid():
-            found[int(name)] = f"{before.partition('(')[2]} ({state})"
+            found[int(name)] = before.partition("(")[2]  # not its state, which changes while it lives
     return found
 
 

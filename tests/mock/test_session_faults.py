@@ -132,12 +132,11 @@ async def test_server_went_before_the_question(face: str) -> None:
     """FIN came while the connection was idle: the next use is a clear error."""
     with PgMock([*trust_login(), ClientMayLeave(), Close()]) as mock:
         conn = await done(CONNECT[face](mock.dsn, autocommit=True, prepare_threshold=None))
-        cursor = conn.cursor()
         mock.wait()
         with pytest.raises(errors.OperationalError, match=r"clos|lost"):
-            await done(cursor.execute(SQL, PARAMS))
+            await done(conn.execute(SQL, PARAMS))
         assert conn.broken
-        await check_dead(conn, cursor)
+        await done(conn.close())
 
 
 async def test_cut_anywhere_in_the_answer(face: str) -> None:

@@ -61,6 +61,7 @@ def connected_session() -> Session:
     session = Session()
     session.transaction_status = STATUS_IDLE
     session.max_message_bytes = MAX_MESSAGE_BYTES
+    session.authenticated = True
     return session
 
 

@@ -103,6 +103,8 @@ def test_an_aside_between_any_two_messages(conversation: Conversation, aside: by
     whole = play(conversation)
     for one in disturbed(conversation, aside):
         facts = play(one)
+        if aside is not ASIDES[0] and facts.failure and "before authentication was over" in facts.failure[1]:
+            continue  # a server that nobody has authenticated tells no settings and sends no notifications
         if facts.closed:  # then what stood behind the end was not read
             assert facts.operations == whole.operations
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import sys
 import warnings
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -125,6 +126,17 @@ class BaseConnection(Generic[Row]):
     def remove_notice_handler(self, callback: NoticeHandler) -> None:
         """Stops calling ``callback``. Raises ValueError when it is not registered."""
         self._notice_handlers.remove(callback)
+
+    def _news(self) -> Callable[[], None]:
+        """What a driver calls when notices wait. It does not keep the connection alive: a forgotten one must close."""
+        this = weakref.ref(self)
+
+        def news() -> None:
+            connection = this()
+            if connection is not None:
+                connection._on_news()
+
+        return news
 
     def _on_news(self) -> None:
         """Hands on the notices that came with the last answer; a handler's error is logged, not raised."""

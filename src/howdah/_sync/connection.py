@@ -93,7 +93,7 @@ class Connection(BaseConnection[Row], SettableProperties):
         if cursor_factory is not None:
             self.cursor_factory = cursor_factory
         self._compose_begin(bool(autocommit))
-        self._driver = open_driver(target, session, self._on_news)
+        self._driver = open_driver(target, session, self._news())
         return self
 
     def close(self) -> None:

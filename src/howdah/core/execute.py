@@ -142,11 +142,9 @@ def write_statement(session, out, query, values, codecs, oids, bare, begin, bina
     operation = Operation(steps + tail if steps else tail)
     operation.statement = statement
     operation.remembered = remembered
-    if describe:
-        if statement is not None:
-            statement.formats = formats
-            statement.binary = binary
-    else:
+    operation.formats = formats
+    operation.binary = binary
+    if not describe:
         operation.plan = statement.plan
     return operation
 
@@ -182,7 +180,12 @@ def plan_fits(session, statement, binary) -> bool:
     """Whether the plan of the last Describe is what would be asked for again."""
     if statement.columns is None:
         return True
-    return statement.plan is not None and statement.binary == binary and statement.registry is session.registry
+    return (
+        statement.plan is not None
+        and statement.binary == binary
+        and statement.formats == statement.wanted
+        and statement.registry is session.registry
+    )
 
 
 def may_prepare(session, statement, prepare) -> bool:
@@ -255,6 +258,9 @@ def execute_many(session, text, rows: list) -> Operation:
     begin = session.begin if session.transaction_status == STATUS_IDLE else None
     if not query.single:
         raise ProgrammingError("several statements in one query cannot be run with many rows: run them one by one")
+    if query.kind == "COPY":
+        # the server would take the messages behind it for data
+        raise ProgrammingError("COPY cannot run through executemany()")
     out = session.outbuf
     mark = out.pos
     session.writing = True

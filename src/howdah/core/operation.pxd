@@ -21,6 +21,8 @@ cdef class Operation:
     cdef public list results
     cdef public bint discard
     cdef public bint remembered
+    cdef public bytes formats
+    cdef public bint binary
     cdef public object error
     cdef public bint done
     cdef public bint sent

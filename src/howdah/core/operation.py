@@ -121,6 +121,7 @@ class Operation:
 
     __slots__ = (
         "at",
+        "binary",
         "bytes_in",
         "bytes_out",
         "deadline",
@@ -129,6 +130,7 @@ class Operation:
         "done_at",
         "error",
         "first_at",
+        "formats",
         "plan",
         "query",
         "remembered",
@@ -155,6 +157,8 @@ class Operation:
         self.results: list[Result] | None = None
         self.discard = False
         self.remembered = False
+        self.formats = b""
+        self.binary = False
         self.error = None
         self.done = False
         self.sent = False

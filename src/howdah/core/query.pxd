@@ -29,6 +29,7 @@ cdef class Statement:
     cdef public bint described
     cdef readonly object columns
     cdef public bytes formats
+    cdef public bytes wanted
     cdef public RowPlan plan
     cdef public object registry
     cdef public bint binary

@@ -223,6 +223,7 @@ class Statement:
         "registry",
         "sql",
         "uses",
+        "wanted",
     )
 
     def __init__(self, sql: bytes, oids: tuple) -> None:
@@ -234,6 +235,7 @@ class Statement:
         self.described = False
         self.columns = None
         self.formats = b""
+        self.wanted = b""
         self.plan = None
         self.registry = None
         self.binary = False

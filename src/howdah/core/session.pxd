@@ -1,6 +1,6 @@
 cimport cython
 from howdah.core.operation cimport Operation
-from howdah.core.rows cimport RowPlan, make_plan
+from howdah.core.rows cimport RowPlan, choose_formats, make_plan
 from howdah.core.query cimport StatementCache
 from howdah.wire.bytes cimport find_nul, read_bytes, read_i32, read_text
 from howdah.wire.inbuf cimport InBuf
@@ -23,6 +23,7 @@ cdef class Session:
     cdef public unsigned int backend_pid
     cdef public bytes backend_key
     cdef public int protocol_version
+    cdef public bint authenticated
     cdef readonly bint closed
     cdef readonly bint terminated
     cdef readonly object failure

@@ -62,7 +62,7 @@ from howdah.core.operation import (
     Operation,
 )
 from howdah.core.query import StatementCache
-from howdah.core.rows import make_plan
+from howdah.core.rows import choose_formats, make_plan
 from howdah.errors import (
     Error,
     InterfaceError,
@@ -109,6 +109,7 @@ class Session:
     """
 
     __slots__ = (
+        "authenticated",
         "backend_key",
         "backend_pid",
         "begin",
@@ -147,6 +148,7 @@ class Session:
         self.backend_pid = 0
         self.backend_key = b""
         self.protocol_version = PROTOCOL_3_0
+        self.authenticated = False
         self.closed = False
         self.terminated = False
         self.failure = None
@@ -368,8 +370,12 @@ class Session:
         if head.statement is not None:
             head.statement.set_columns(columns)
             if head.step == DESCRIBE:
+                # together: the plan, and what was asked for when it was made
                 head.statement.plan = plan
                 head.statement.registry = self.registry
+                head.statement.formats = head.formats
+                head.statement.binary = head.binary
+                head.statement.wanted = choose_formats(columns, self.registry.by_oid, head.binary)
         if head.step == DESCRIBE:
             head.plan = plan
             self.advance(head)
@@ -422,7 +428,9 @@ class Session:
         return None
 
     def on_unowned(self, head, kind, body):
-        """Messages that may come at any time, and those that may not come at all."""
+        """Messages that may come at any time once the session is authenticated, and those that may not come at all."""
+        if not self.authenticated and kind != 69 and kind != 78:
+            raise ProtocolError(f"the server sent a message of type {shown(kind)} before authentication was over")
         if kind == 83:  # ParameterStatus
             name, value = backend.read_parameter_status(body)
             self.on_parameter(name, value)
@@ -438,9 +446,10 @@ class Session:
         return None
 
     def on_error(self, head, fields):
-        before_auth = self.transaction_status == STATUS_UNKNOWN
         query = head.query.sql.decode("utf-8") if head is not None and head.query is not None else None
-        error = error_from_fields(fields, query=query, sent=None if head is None else head.sent, pre_auth=before_auth)
+        error = error_from_fields(
+            fields, query=query, sent=None if head is None else head.sent, pre_auth=not self.authenticated
+        )
         fatal = fields.get("V", fields.get("S", "")) in ("FATAL", "PANIC")
         if head is None:
             if not fatal:

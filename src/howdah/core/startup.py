@@ -32,7 +32,7 @@ OTHER_METHODS = {
 class Startup(Operation):
     """``work`` is set while a hash is to be computed: call it, then ``resume`` with its result."""
 
-    __slots__ = ("authenticated", "challenged", "mechanism", "parameters", "password", "scram", "work")
+    __slots__ = ("challenged", "mechanism", "parameters", "password", "scram", "work")
 
     def __init__(self, parameters: dict, password: str | None) -> None:
         super().__init__(bytes((STARTUP,)))
@@ -41,7 +41,6 @@ class Startup(Operation):
         self.scram = None
         self.mechanism = None
         self.work = None
-        self.authenticated = False
         self.challenged = False
 
     def begin(self, session) -> None:
@@ -61,7 +60,7 @@ class Startup(Operation):
         if kind == 118:  # 'v'
             newest, _ = backend.read_negotiate_version(body)
             raise NotSupportedError(f"the server does not speak protocol 3.0 (it offers 3.{newest})")
-        if not self.authenticated:
+        if not session.authenticated:
             raise ProtocolError(f"the server sent a message of type {chr(kind)!r} before authentication was over")
         if kind == 75:  # 'K'
             session.backend_pid, session.backend_key = backend.read_backend_key(body, session.protocol_version)
@@ -74,7 +73,7 @@ class Startup(Operation):
         return True
 
     def on_authentication(self, session, code: int, rest: bytes) -> None:
-        if self.authenticated:
+        if session.authenticated:
             raise ProtocolError("the server asks for authentication after it was over")
         if code == AUTH_OK:
             if rest:
@@ -84,7 +83,7 @@ class Startup(Operation):
                     "the server said that authentication is over before it proved that it knows the password: "
                     "it may not be the server it claims to be"
                 )
-            self.authenticated = True
+            session.authenticated = True
             self.password = None
             session.max_message_bytes = MAX_MESSAGE_BYTES
         elif code == AUTH_SASL and self.scram is None:

@@ -251,7 +251,7 @@ class AioDriver(asyncio.BufferedProtocol):
     def fileno(self) -> int:
         """The socket's descriptor. Raises InterfaceError when it is closed."""
         sock = self.transport.get_extra_info("socket")
-        if sock is None or sock.fileno() < 0:
+        if sock is None or self.session.closed or sock.fileno() < 0:
             raise InterfaceError("the connection is closed")
         return int(sock.fileno())
 

@@ -69,7 +69,7 @@ def numeric_addresses(target: Target) -> list[Any] | None:
         return socket.getaddrinfo(
             host, target.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
         )
-    except socket.gaierror as exc:
+    except (socket.gaierror, UnicodeError) as exc:
         if target.hostaddr is not None:
             raise OperationalError(f"hostaddr {host!r} is no numeric address", sent=False) from exc
         return None

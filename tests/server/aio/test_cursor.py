@@ -44,7 +44,7 @@ async def test_percent_signs(pg18):
 async def test_none_is_null(pg18):
     async with await opened(pg18) as conn:
         for _ in range(3):
-            assert await rows(conn, "select %s::int4, %s is null, %s::text is null", [None, None, "x"]) == [
+            assert await rows(conn, "select %s::int4, %s::text is null, %s::text is null", [None, None, "x"]) == [
                 (None, True, False)
             ]
 
@@ -165,7 +165,9 @@ async def test_rowcount_and_statusmessage(pg18, params):
 
 async def test_several_results(pg18, no_leaks):
     async with await opened(pg18) as conn:
-        cur = await conn.execute("select 1; create temp table several (n int4); select 'two', 2 union all select 'x', 3")
+        cur = await conn.execute(
+            "select 1; create temp table several (n int4); select 'two', 2 union all select 'x', 3"
+        )
         assert await cur.fetchall() == [(1,)]
         assert cur.description is not None and len(cur.description) == 1
         assert cur.nextset() is True
@@ -296,9 +298,9 @@ async def test_error_in_executemany_keeps_nothing(pg18, no_leaks, autocommit):
 async def test_executemany_names_the_row(pg18):
     async with await opened(pg18, autocommit=False) as conn:
         cur = conn.cursor()
-        with pytest.raises(howdah.ProgrammingError, match="row 2: .*2 parameters"):
+        with pytest.raises(howdah.ProgrammingError, match=r"row 2: .*2 parameters"):
             await cur.executemany("select %s", [(1,), (1, 2)])
-        with pytest.raises(howdah.DataError, match="row 2: parameter 1: .*NUL"):
+        with pytest.raises(howdah.DataError, match=r"row 2: parameter 1: .*NUL"):
             await cur.executemany("select %s", [("a",), ("\0",)])
         assert conn.info.transaction_status.name == "IDLE"
         assert await rows(conn, "select 1") == [(1,)]

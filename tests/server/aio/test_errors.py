@@ -28,7 +28,7 @@ CASES = [
     ("insert into constrained values (-1)", "CheckViolation", "23514", howdah.IntegrityError),
     ("commit and chain", "NoActiveSqlTransaction", "25P01", howdah.InternalError),
     ("set statement_timeout = 20; select pg_sleep(9)", "QueryCanceled", "57014", howdah.OperationalError),
-    ("do $$ begin raise exception 'own' using errcode = 'XY123'; end $$", "DatabaseError", "XY123", howdah.DatabaseError),
+    ("do $$ begin raise 'own' using errcode = 'ZY123'; end $$", "DatabaseError", "ZY123", howdah.DatabaseError),
 ]
 
 

@@ -223,10 +223,10 @@ def test_rollback_and_begin_in_one_text(dsn):
         ("insert into ec values (null, 1)", errors.NotNullViolation, "23502", howdah.IntegrityError),
         ("insert into ec values (1, 1), (1, 1)", errors.UniqueViolation, "23505", howdah.IntegrityError),
         ("insert into ec values (2, -1)", errors.CheckViolation, "23514", howdah.IntegrityError),
-        ("create table ec (a int)", errors.DuplicateTable, "42P07", howdah.ProgrammingError),
+        ("create temp table ec (a int)", errors.DuplicateTable, "42P07", howdah.ProgrammingError),
         ("set statement_timeout = 20; select pg_sleep(5)", errors.QueryCanceled, "57014", howdah.OperationalError),
-        ("do $$ begin raise exception 'mine' using errcode = 'P4242'; end $$", None, "P4242", howdah.InternalError),
-        ("do $$ begin raise exception 'mine'; end $$", errors.RaiseException, "P0001", howdah.InternalError),
+        ("do $$ begin raise exception 'mine' using errcode = 'P4242'; end $$", None, "P4242", howdah.ProgrammingError),
+        ("do $$ begin raise exception 'mine'; end $$", errors.RaiseException, "P0001", howdah.ProgrammingError),
     ],
 )
 def test_one_class_for_each_sqlstate(dsn, query, error_class, sqlstate, base):
