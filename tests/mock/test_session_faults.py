@@ -229,7 +229,7 @@ async def test_message_that_announces_two_gigabytes(face: str) -> None:
 
 async def test_error_that_answers_nothing(face: str) -> None:
     """An ERROR nobody asked for is a breach of the protocol, noticed with the next use at the latest."""
-    with PgMock([*trust_login(), ANSWER, ClientMayLeave(), Send(m.error("stray")), Silent()]) as mock:
+    with PgMock([*trust_login(), ANSWER, ClientMayLeave(), Send(m.error("stray"))]) as mock:
         conn = await done(CONNECT[face](mock.dsn, autocommit=True, prepare_threshold=None))
         await done(conn.execute(SQL, PARAMS))
         time.sleep(0.05)

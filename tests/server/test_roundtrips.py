@@ -9,7 +9,7 @@ from tests.kit.wiretap import Wiretap
 
 import howdah
 
-DELAY_MS = 20  # each way
+DELAY_MS = 50  # each way; large against what an interpreted driver needs for a thousand rows
 
 
 @pytest.fixture

@@ -101,7 +101,10 @@ async def test_the_password_shows_nowhere(pg18):
 
 
 async def test_several_connections_are_separate(pg18, no_leaks):
-    async with await howdah.AsyncConnection.connect(pg18.dsn) as one, await howdah.AsyncConnection.connect(pg18.dsn) as two:
+    async with (
+        await howdah.AsyncConnection.connect(pg18.dsn) as one,
+        await howdah.AsyncConnection.connect(pg18.dsn) as two,
+    ):
         await one.execute("create temp table mine (a int)")
         await one.execute("insert into mine values (1)")
         with pytest.raises(errors.UndefinedTable):
@@ -198,14 +201,16 @@ async def test_everything_of_a_closed_connection_is_refused(pg18):
             await conn.execute("select 1")
 
 
-async def test_the_rows_of_a_closed_connection_are_refused(pg18):
+async def test_the_rows_that_arrived_outlive_their_connection(pg18):
+    """As with psycopg 3: fetching uses what is here, only a new statement needs the connection."""
     conn = await howdah.AsyncConnection.connect(pg18.dsn)
-    cur = await conn.execute("select 1")
+    cur = await conn.execute("select generate_series(1, 3)")
     await conn.close()
     assert cur.closed
-    for attempt in (cur.fetchone, cur.fetchmany, cur.fetchall):
-        with pytest.raises(howdah.InterfaceError, match="the connection is closed"):
-            await attempt()
+    assert await cur.fetchone() == (1,)
+    assert await cur.fetchall() == [(2,), (3,)]
+    with pytest.raises(howdah.InterfaceError, match="the connection is closed"):
+        await cur.execute("select 1")
 
 
 async def test_a_forgotten_connection_warns_and_leaves_nothing(pg18, no_leaks):

@@ -44,7 +44,7 @@ async def test_percent_signs(dsn):
 async def test_none_is_null(dsn):
     async with await connect(dsn) as conn:
         for _ in range(3):
-            cur = await conn.execute("select %s::int, %s is null, coalesce(%s, 'x')", (None, None, None))
+            cur = await conn.execute("select %s::int, %s::text is null, coalesce(%s, 'x')", (None, None, None))
             assert await cur.fetchall() == [(None, True, "x")]
         cur = await conn.execute("select null, null::text[], array[null]::int[]")
         assert await cur.fetchall() == [(None, None, [None])]

@@ -44,7 +44,7 @@ def test_percent_signs(dsn):
 def test_none_is_null(dsn):
     with connect(dsn) as conn:
         for _ in range(3):
-            cur = conn.execute("select %s::int, %s is null, coalesce(%s, 'x')", (None, None, None))
+            cur = conn.execute("select %s::int, %s::text is null, coalesce(%s, 'x')", (None, None, None))
             assert cur.fetchall() == [(None, True, "x")]
         cur = conn.execute("select null, null::text[], array[null]::int[]")
         assert cur.fetchall() == [(None, None, [None])]
