@@ -1,0 +1,209 @@
+# The sync twin of this file is generated from it by tools/unasync.py.
+"""Session settings that change how the server writes values: the value stays the same, or a clear DataError says why not."""
+
+from __future__ import annotations
+
+import datetime
+from datetime import date, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+
+import howdah
+
+NOON = "timestamptz '2024-07-01 12:00:00+00'"
+
+
+async def connect(server, **settings):
+    return await howdah.AsyncConnection.connect(server.dsn, autocommit=True, **settings)
+
+
+async def one(conn, query, params=None, **options):
+    cur = conn.cursor()
+    await cur.execute(query, params, **options)
+    rows = await cur.fetchall()
+    assert len(rows) == 1
+    return rows[0]
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/St_Johns", "Asia/Kathmandu", "Pacific/Apia", "UTC"])
+async def test_time_zone_of_the_session(pg18, zone):
+    async with await connect(pg18, options="-c TimeZone=" + zone) as conn:
+        assert conn.info.timezone == (ZoneInfo(zone) if zone != "UTC" else datetime.timezone.utc)
+        for _ in range(3):
+            moment, naive = await one(conn, "select " + NOON + ", " + NOON + "::timestamp where %s", (True,))
+            assert moment == datetime.datetime(2024, 7, 1, 12, tzinfo=datetime.timezone.utc)
+            assert moment.tzinfo == conn.info.timezone and moment.replace(tzinfo=None) == naive
+
+
+@pytest.mark.parametrize("zone", ["<+03>-03", "posix/Europe/Berlin", "EST5EDT", "-5"])
+async def test_time_zones_by_other_names(pg18, zone):
+    """A zone that Python does not know gives the same instants, in UTC."""
+    async with await connect(pg18) as conn:
+        await one(conn, "select set_config('TimeZone', %s, false)", (zone,))
+        for _ in range(3):
+            (moment,) = await one(conn, "select " + NOON + " where %s", (True,))
+            assert moment == datetime.datetime(2024, 7, 1, 12, tzinfo=datetime.timezone.utc)
+
+
+async def test_time_zone_that_changes_inside_one_text(pg18):
+    """The setting is reported before the next answer, not before the rows of the statement behind it: both are right."""
+    async with await connect(pg18) as conn:
+        cur = await conn.execute("select " + NOON + "; set timezone = 'Asia/Tokyo'; select " + NOON)
+        first = (await cur.fetchone())[0]
+        assert cur.nextset() and cur.nextset()
+        second = (await cur.fetchone())[0]
+        assert first == second == datetime.datetime(2024, 7, 1, 12, tzinfo=datetime.timezone.utc)
+        (third,) = await one(conn, "select " + NOON)
+        assert third == first and third.utcoffset() == timedelta(hours=9)
+
+
+async def test_time_zone_that_is_rolled_back(pg18):
+    async with await howdah.AsyncConnection.connect(pg18.dsn) as conn:
+        await conn.execute("set timezone = 'UTC'")
+        await conn.commit()
+        await conn.execute("set timezone = 'Asia/Tokyo'")
+        for _ in range(3):
+            assert (await one(conn, "select " + NOON + " where %s", (True,)))[0].utcoffset() == timedelta(hours=9)
+        await conn.rollback()
+        for _ in range(3):
+            assert (await one(conn, "select " + NOON + " where %s", (True,)))[0].utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize("style", ["SQL, DMY", "SQL, MDY", "German", "Postgres, DMY"])
+@pytest.mark.parametrize("expression", ["date '2024-11-23'", "timestamp '2024-11-23 01:02:03'", "now()"])
+async def test_other_date_styles_are_refused_by_name_and_never_guessed(pg18, style, expression):
+    async with await connect(pg18) as conn:
+        await one(conn, "select set_config('DateStyle', %s, false)", (style,))
+        with pytest.raises(howdah.DataError, match="DateStyle ISO"):
+            await one(conn, "select 1, " + expression + ", 'x'")
+        # binary has no style
+        right = await one(conn, "select 1, " + expression + ", 'x'", binary=True)
+        assert right[::2] == (1, "x") and isinstance(right[1], date)
+        # parameters neither, whatever they are compared with
+        day = date(2024, 11, 23)
+        assert await one(conn, "select %s = date '23 Nov 2024', %s = timestamp '23 Nov 2024'", (day, day)) == (True, True)
+        await conn.execute("set datestyle = 'ISO, DMY'")
+        assert await one(conn, "select date '2024-11-23'") == (day,)
+
+
+async def test_intervals_follow_their_style(pg18):
+    async with await connect(pg18) as conn:
+        for style, wanted in (("iso_8601", "P1DT2H"), ("sql_standard", "1 2:00:00"), ("postgres", "1 day 02:00:00")):
+            await one(conn, "select set_config('IntervalStyle', %s, false)", (style,))
+            for _ in range(3):
+                assert await one(conn, "select interval '26 hours' * 1, justify_hours('26 hours') where %s", (True,)) != ()
+                assert (await one(conn, "select justify_hours('26 hours') where %s", (True,))) == (wanted,)
+
+
+@pytest.mark.parametrize("data", [b"", bytes(range(256)), b"\\", b"\\x41", b"a\\\\b\0\xff'", b"\\000"])
+async def test_bytea_in_the_escape_format(pg18, data):
+    async with await connect(pg18) as conn:
+        await conn.execute("set bytea_output = 'escape'")
+        for _ in range(3):
+            assert await one(conn, "select %s::bytea, array[%s::bytea, null]", (data, data)) == (data, [data, None])
+        assert await one(conn, "select %s::bytea /* in binary */", (data,), binary=True) == (data,)
+
+
+async def test_floats_with_few_digits(pg18):
+    """The server rounds what it writes as text: a documented limit of the first use; in binary all is there."""
+    async with await connect(pg18) as conn:
+        await conn.execute("set extra_float_digits = 0")
+        query = "select 0.1::float8 + 0.2::float8, array[1e300, 'NaN', '-Infinity']::float8[] where %s"
+        third, array = await one(conn, query, (True,))
+        assert third in (0.3, 0.1 + 0.2) and repr(array) == "[1e+300, nan, -inf]"
+        for options in ({}, {"binary": True}):
+            third, array = await one(conn, query, (True,), **options)
+            assert third == 0.1 + 0.2 and repr(array) == "[1e+300, nan, -inf]"
+
+
+async def test_backslashes_in_plain_strings(pg18):
+    if pg18.version.startswith("19"):
+        pytest.fail("standard_conforming_strings can no longer be off: remove this test")
+    async with await connect(pg18) as conn:
+        await conn.execute("set standard_conforming_strings = off; set escape_string_warning = off")
+        assert await one(conn, "select 'a\\\\b' || %s", ("c\\",)) == ("a\\bc\\",)
+
+
+async def test_values_python_does_not_have(pg18):
+    cases = [
+        ("date 'infinity'", "infinity"),
+        ("date '-infinity'", "-infinity"),
+        ("date '4713-01-01 BC'", "years 1 to 9999"),
+        ("date '10000-01-01'", "years 1 to 9999"),
+        ("timestamp 'infinity'", "infinity"),
+        ("timestamp '294276-12-31'", "years 1 to 9999"),
+        ("timestamptz '-infinity'", "-infinity"),
+        ("timestamptz '0044-03-15 12:00 BC'", "years 1 to 9999"),
+        ("array[date 'infinity']", "infinity"),
+    ]
+    async with await connect(pg18) as conn:
+        for expression, match in cases:
+            for options in ({}, {}, {}, {"binary": True}):
+                with pytest.raises(howdah.DataError, match=match) as caught:
+                    await one(conn, "select 1 as n, " + expression + " as bad where %s", (True,), **options)
+                assert "column 2 ('bad')" in str(caught.value)
+                assert await one(conn, "select 1 + %s", (1,)) == (2,)
+
+
+async def test_one_bad_value_among_many_rows(pg18):
+    async with await connect(pg18) as conn:
+        query = "select i, case when i = %s then date 'infinity' else date '2024-01-01' + i end from generate_series(1, 5000) i"
+        for at in (1, 2500, 5000, 0):
+            cur = conn.cursor()
+            if at:
+                with pytest.raises(howdah.DataError, match="infinity"):
+                    await cur.execute(query, (at,))
+                assert cur.description is None
+            else:
+                await cur.execute(query, (at,))
+                assert len(await cur.fetchall()) == 5000
+
+
+async def test_sql_ascii_database(pg18):
+    async with await connect(pg18) as conn:
+        await conn.execute("drop database if exists ascii")
+        await conn.execute("create database ascii encoding 'SQL_ASCII' locale 'C' template template0")
+    try:
+        async with await connect(pg18, dbname="ascii") as conn:
+            assert conn.info.parameter_status("server_encoding") == "SQL_ASCII"
+            for _ in range(3):
+                assert await one(conn, "select %s::text, 'plain'", ("\u00fc\U0001f418",)) == ("\u00fc\U0001f418", "plain")
+                with pytest.raises(howdah.DataError, match=r"column 2 \('name'\).*not UTF-8.*SQL_ASCII"):
+                    await one(conn, "select %s::int4 as a, convert_from('\\xe9'::bytea, 'SQL_ASCII') as name", (1,))
+                with pytest.raises(howdah.DataError, match="column 1 .'names'.*UTF-8"):
+                    await one(conn, "select array[convert_from('\\xe9'::bytea, 'SQL_ASCII')] as names where %s", (True,))
+                assert await one(conn, "select '\\xe9'::bytea where %s", (True,)) == (b"\xe9",)
+    finally:
+        async with await connect(pg18) as conn:
+            await conn.execute("drop database ascii with (force)")
+
+
+async def test_names_and_messages_that_are_not_utf8(pg18):
+    """In a SQL_ASCII database the names of columns and the texts of errors can be any bytes: they break nothing."""
+    async with await connect(pg18) as conn:
+        await conn.execute("drop database if exists ascii2")
+        await conn.execute("create database ascii2 encoding 'SQL_ASCII' locale 'C' template template0")
+    try:
+        async with await connect(pg18, dbname="ascii2") as conn:
+            raise_it = "do $$ begin raise exception using message = convert_from('\\xe9e9'::bytea, 'SQL_ASCII'); end $$"
+            with pytest.raises(howdah.errors.RaiseException):
+                await conn.execute(raise_it)
+            assert await one(conn, "select 1") == (1,)
+            await conn.execute(
+                "do $$ begin execute format('create temp table t as select 1 as %I', "
+                "'c' || convert_from('\\xe9'::bytea, 'SQL_ASCII')); end $$"
+            )
+            for _ in range(3):
+                cur = await conn.execute("select * from t where %s", (True,))
+                assert await cur.fetchall() == [(1,)] and cur.description[0].name.startswith("c")
+    finally:
+        async with await connect(pg18) as conn:
+            await conn.execute("drop database ascii2 with (force)")
+
+
+async def test_decimal_point_of_the_server(pg18):
+    async with await connect(pg18) as conn:
+        await conn.execute("set lc_numeric = 'C'")
+        assert await one(conn, "select %s::numeric + 0.1", (Decimal("1.2"),)) == (Decimal("1.3"),)
