@@ -12,7 +12,7 @@ from howdah._typing import Row
 from howdah.config.conninfo import target_of
 from howdah.core.execute import run_sql
 from howdah.core.session import STATUS_IDLE, Session
-from howdah.errors import InterfaceError
+from howdah.errors import Error, InterfaceError
 from howdah.rows import TupleRow, tuple_row
 
 if TYPE_CHECKING:
@@ -115,7 +115,10 @@ class Connection(BaseConnection[Row], SettableProperties):
             if exc_type is None:
                 self.commit()
             elif not self._session.closed:
-                self.rollback()
+                try:
+                    self.rollback()
+                except Error:
+                    pass  # the connection is lost, so nothing stays; the program's own error is what it has to hear
         finally:
             self.close()
 

@@ -37,7 +37,7 @@ async def test_time_zone_of_the_session(pg18, zone):
             assert moment.tzinfo == conn.info.timezone and moment.replace(tzinfo=None) == naive
 
 
-@pytest.mark.parametrize("zone", ["<+03>-03", "posix/Europe/Berlin", "EST5EDT", "-5"])
+@pytest.mark.parametrize("zone", ["<+03>-03", "EST5EDT", "-5", "europe/berlin"])
 async def test_time_zones_by_other_names(pg18, zone):
     """A zone that Python does not know gives the same instants, in UTC."""
     async with await connect(pg18) as conn:
@@ -83,7 +83,10 @@ async def test_other_date_styles_are_refused_by_name_and_never_guessed(pg18, sty
         assert right[::2] == (1, "x") and isinstance(right[1], date)
         # parameters neither, whatever they are compared with
         day = date(2024, 11, 23)
-        assert await one(conn, "select %s = date '23 Nov 2024', %s = timestamp '23 Nov 2024'", (day, day)) == (True, True)
+        assert await one(conn, "select %s = date '23 Nov 2024', %s = timestamp '23 Nov 2024'", (day, day)) == (
+            True,
+            True,
+        )
         await conn.execute("set datestyle = 'ISO, DMY'")
         assert await one(conn, "select date '2024-11-23'") == (day,)
 
@@ -93,8 +96,7 @@ async def test_intervals_follow_their_style(pg18):
         for style, wanted in (("iso_8601", "P1DT2H"), ("sql_standard", "1 2:00:00"), ("postgres", "1 day 02:00:00")):
             await one(conn, "select set_config('IntervalStyle', %s, false)", (style,))
             for _ in range(3):
-                assert await one(conn, "select interval '26 hours' * 1, justify_hours('26 hours') where %s", (True,)) != ()
-                assert (await one(conn, "select justify_hours('26 hours') where %s", (True,))) == (wanted,)
+                assert await one(conn, "select justify_hours('26 hours') where %s", (True,)) == (wanted,)
 
 
 @pytest.mark.parametrize("data", [b"", bytes(range(256)), b"\\", b"\\x41", b"a\\\\b\0\xff'", b"\\000"])
@@ -161,46 +163,58 @@ async def test_one_bad_value_among_many_rows(pg18):
                 assert len(await cur.fetchall()) == 5000
 
 
-async def test_sql_ascii_database(pg18):
-    async with await connect(pg18) as conn:
-        await conn.execute("drop database if exists ascii")
-        await conn.execute("create database ascii encoding 'SQL_ASCII' locale 'C' template template0")
-    try:
-        async with await connect(pg18, dbname="ascii") as conn:
-            assert conn.info.parameter_status("server_encoding") == "SQL_ASCII"
-            for _ in range(3):
-                assert await one(conn, "select %s::text, 'plain'", ("\u00fc\U0001f418",)) == ("\u00fc\U0001f418", "plain")
-                with pytest.raises(howdah.DataError, match=r"column 2 \('name'\).*not UTF-8.*SQL_ASCII"):
-                    await one(conn, "select %s::int4 as a, convert_from('\\xe9'::bytea, 'SQL_ASCII') as name", (1,))
-                with pytest.raises(howdah.DataError, match="column 1 .'names'.*UTF-8"):
-                    await one(conn, "select array[convert_from('\\xe9'::bytea, 'SQL_ASCII')] as names where %s", (True,))
-                assert await one(conn, "select '\\xe9'::bytea where %s", (True,)) == (b"\xe9",)
-    finally:
-        async with await connect(pg18) as conn:
-            await conn.execute("drop database ascii with (force)")
+@pytest.fixture
+def ascii_database(pg18):
+    """A database without an encoding: its text may be any bytes."""
+    with howdah.connect(pg18.dsn, autocommit=True) as conn:
+        conn.execute("create database bytes_in_text encoding 'SQL_ASCII' locale 'C' template template0")
+    yield "bytes_in_text"
+    with howdah.connect(pg18.dsn, autocommit=True) as conn:
+        conn.execute("drop database bytes_in_text with (force)")
 
 
-async def test_names_and_messages_that_are_not_utf8(pg18):
-    """In a SQL_ASCII database the names of columns and the texts of errors can be any bytes: they break nothing."""
-    async with await connect(pg18) as conn:
-        await conn.execute("drop database if exists ascii2")
-        await conn.execute("create database ascii2 encoding 'SQL_ASCII' locale 'C' template template0")
-    try:
-        async with await connect(pg18, dbname="ascii2") as conn:
-            raise_it = "do $$ begin raise exception using message = convert_from('\\xe9e9'::bytea, 'SQL_ASCII'); end $$"
-            with pytest.raises(howdah.errors.RaiseException):
-                await conn.execute(raise_it)
-            assert await one(conn, "select 1") == (1,)
-            await conn.execute(
-                "do $$ begin execute format('create temp table t as select 1 as %I', "
-                "'c' || convert_from('\\xe9'::bytea, 'SQL_ASCII')); end $$"
-            )
-            for _ in range(3):
-                cur = await conn.execute("select * from t where %s", (True,))
-                assert await cur.fetchall() == [(1,)] and cur.description[0].name.startswith("c")
-    finally:
-        async with await connect(pg18) as conn:
-            await conn.execute("drop database ascii2 with (force)")
+LATIN = "convert_from('\\xe9'::bytea, 'SQL_ASCII')"  # an e acute in Latin-1
+
+
+async def test_database_without_an_encoding(pg18, ascii_database):
+    """The server checks what goes to a client that asked for UTF8: its error, and a usable connection."""
+    async with await connect(pg18, dbname=ascii_database) as conn:
+        assert conn.info.parameter_status("server_encoding") == "SQL_ASCII"
+        for _ in range(3):
+            assert await one(conn, "select %s::text, 'plain'", ("\u00fc\U0001f418",)) == ("\u00fc\U0001f418", "plain")
+            with pytest.raises(howdah.errors.CharacterNotInRepertoire, match="0xe9"):
+                await one(conn, "select %s::int4 as a, " + LATIN + " as name", (1,))
+
+
+async def test_client_without_an_encoding(pg18, ascii_database):
+    """Told not to check, the server sends the bytes as they are: a DataError names the column."""
+    async with await connect(pg18, dbname=ascii_database) as conn:
+        await conn.execute("set client_encoding = 'SQL_ASCII'")
+        for _ in range(3):
+            assert await one(conn, "select %s::text", ("\u00fc\U0001f418",)) == ("\u00fc\U0001f418",)
+            with pytest.raises(howdah.DataError, match=r"column 2 \('name'\).*not UTF-8.*SQL_ASCII"):
+                await one(conn, "select %s::int4 as a, " + LATIN + " as name", (1,))
+            with pytest.raises(howdah.DataError, match=r"column 1 \('names'\).*UTF-8"):
+                await one(conn, "select array[" + LATIN + "] as names where %s", (True,))
+            assert await one(conn, "select '\\xe9'::bytea where %s", (True,)) == (b"\xe9",)
+
+
+async def test_names_and_messages_that_are_not_utf8(pg18, ascii_database):
+    """Names of columns, messages and notices can be such bytes too: shown as well as can be, and nothing breaks."""
+    seen = []
+    async with await connect(pg18, dbname=ascii_database) as conn:
+        conn.add_notice_handler(lambda diag: seen.append(diag.message_primary))
+        await conn.execute("set client_encoding = 'SQL_ASCII'")
+        with pytest.raises(howdah.errors.RaiseException, match="caf"):
+            await conn.execute("do $$ begin raise exception using message = 'caf' || " + LATIN + "; end $$")
+        await conn.execute("do $$ begin raise notice using message = 'caf' || " + LATIN + "; end $$")
+        assert len(seen) == 1 and seen[0].startswith("caf")
+        await conn.execute(
+            "do $$ begin execute format('create temp table t as select 1 as %I', 'c' || " + LATIN + "); end $$"
+        )
+        for _ in range(3):
+            cur = await conn.execute("select * from t where %s", (True,))
+            assert await cur.fetchall() == [(1,)] and cur.description[0].name.startswith("c")
 
 
 async def test_decimal_point_of_the_server(pg18):

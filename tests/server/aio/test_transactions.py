@@ -79,6 +79,17 @@ async def test_the_block_commits(dsn):
     assert conn.closed and await rows_of(dsn, "tx_block") == [1]
 
 
+async def test_the_programs_own_error_is_not_hidden_by_a_lost_connection(dsn):
+    """The block's rollback fails too, since the server ended the session; what the program raised comes out."""
+    async with await howdah.AsyncConnection.connect(dsn, autocommit=True) as other:
+        with pytest.raises(ZeroDivisionError):
+            async with await howdah.AsyncConnection.connect(dsn) as conn:
+                await conn.execute("select 1")
+                await other.execute("select pg_terminate_backend(%s, 5000)", (conn.info.backend_pid,))
+                raise ZeroDivisionError
+    assert conn.closed
+
+
 async def test_the_block_can_be_closed_inside(dsn):
     async with await howdah.AsyncConnection.connect(dsn) as conn:
         await conn.execute("select 1")

@@ -79,6 +79,17 @@ def test_the_block_commits(dsn):
     assert conn.closed and rows_of(dsn, "tx_block") == [1]
 
 
+def test_the_programs_own_error_is_not_hidden_by_a_lost_connection(dsn):
+    """The block's rollback fails too, since the server ended the session; what the program raised comes out."""
+    with howdah.Connection.connect(dsn, autocommit=True) as other:
+        with pytest.raises(ZeroDivisionError):
+            with howdah.Connection.connect(dsn) as conn:
+                conn.execute("select 1")
+                other.execute("select pg_terminate_backend(%s, 5000)", (conn.info.backend_pid,))
+                raise ZeroDivisionError
+    assert conn.closed
+
+
 def test_the_block_can_be_closed_inside(dsn):
     with howdah.Connection.connect(dsn) as conn:
         conn.execute("select 1")
