@@ -14,8 +14,8 @@ T = TypeVar("T")
 Ret = Annotated[T, "sync"]
 
 Driver = BlockingDriver
-# not re-entrant: a callback that uses its own connection while it works would wait for itself, so it is refused
-Lock = threading.Lock
+# re-entrant, so that code called during a request does not wait for itself: the session refuses it while it works
+Lock = threading.RLock
 # what may end a wait from outside
 INTERRUPTS = (KeyboardInterrupt,)
 

@@ -24,6 +24,7 @@ cdef class Session:
     cdef public bytes backend_key
     cdef public int protocol_version
     cdef public bint authenticated
+    cdef public bint exclusive
     cdef readonly bint closed
     cdef readonly bint terminated
     cdef readonly object failure

@@ -103,9 +103,9 @@ class Session:
     """The client's side of one PostgreSQL session.
 
     ``transaction_status`` is the last ReadyForQuery's byte. ``begin`` is the SQL that begins a transaction in front of a
-    statement that finds none open, or None (autocommit). ``failure`` is why the session is closed. ``hook`` is
-    called with each finished operation by the driver. ``notices`` and ``notifications`` wait here until the shell hands
-    them on.
+    statement that finds none open, or None (autocommit). ``failure`` is why the session is closed. ``exclusive``: one
+    request at a time, for a driver that waits for each. ``hook`` is called with each finished operation by the driver.
+    ``notices`` and ``notifications`` wait here until the shell hands them on.
     """
 
     __slots__ = (
@@ -116,6 +116,7 @@ class Session:
         "bytes_in",
         "closed",
         "decoding",
+        "exclusive",
         "failure",
         "finished",
         "head",
@@ -154,6 +155,7 @@ class Session:
         self.failure = None
         self.decoding = False
         self.writing = False
+        self.exclusive = False
         self.bytes_in = 0
         self.max_message_bytes = MAX_PRE_AUTH_BYTES
         self.notices = deque(maxlen=MAX_KEPT_NOTICES)
@@ -265,8 +267,11 @@ class Session:
         if self.closed:
             raise closed_error(self.failure)
         self.check_not_inside()
-        if self.head is not None and not self.head.sent:
-            self.withdraw_unsent()
+        if self.head is not None:
+            if self.exclusive and self.head.sent:
+                raise InterfaceError("a request of this connection is under way; code called during it cannot use it")
+            if not self.head.sent:
+                self.withdraw_unsent()
 
     def withdraw_unsent(self) -> None:
         """Forgets a request that was written but never sent: its caller was interrupted between the two."""

@@ -37,6 +37,7 @@ class BlockingDriver:
         self.sock = sock
         self.news = news
         self.poller: Any = None
+        session.exclusive = True
 
     def __reduce__(self) -> Any:
         raise TypeError("a driver cannot be pickled")
@@ -68,6 +69,9 @@ class BlockingDriver:
             else:
                 self.exchange(data[count:], operation)
         except OSError as exc:
+            if exc.errno is None:  # not the socket's: a signal handler raised it, as TimeoutError at SIGALRM
+                self.abandon(operation, exc)
+                raise
             self.lost(exc)
         except BaseException as exc:
             self.abandon(operation, exc)
@@ -151,6 +155,10 @@ class BlockingDriver:
         self.drop()
 
     def drop(self) -> None:
+        try:
+            self.sock.shutdown(socket.SHUT_RDWR)  # wakes a thread that reads; close() alone would not
+        except OSError:
+            pass  # not connected any more
         self.sock.close()
 
     def close(self) -> None:

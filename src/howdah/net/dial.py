@@ -6,6 +6,7 @@ Deadlines are times on ``time.monotonic``; None means no limit.
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import threading
 import time
@@ -54,7 +55,9 @@ def reason_of(exc: OSError) -> str:
     }
     if isinstance(exc, socket.timeout):
         return "no answer in time"
-    return hints.get(exc.errno or 0) or (exc.strerror or str(exc) or type(exc).__name__).lower()
+    # asyncio puts its own words into strerror
+    known = os.strerror(exc.errno) if exc.errno else ""
+    return hints.get(exc.errno or 0) or (known or exc.strerror or str(exc) or type(exc).__name__).lower()
 
 
 def unknown_host(target: Target, exc: OSError) -> OperationalError:
