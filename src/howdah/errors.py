@@ -6,7 +6,7 @@
     |__ DatabaseError
         |__ DataError  IntegrityError  InternalError  ProgrammingError  NotSupportedError
         |__ OperationalError
-            |__ ConnectionTimeout  CancellationTimeout  PipelineAborted  ProtocolError
+            |__ ConnectionTimeout  QueryTimeout  CancellationTimeout  PipelineAborted  ProtocolError
 
 Below these stands one class per SQLSTATE, named after PostgreSQL's condition names (Appendix A, "PostgreSQL
 Error Codes"): `unique_violation` (23505) is `UniqueViolation`, an IntegrityError. There are about 250, and a
@@ -41,6 +41,7 @@ __all__ = [
     "PipelineAborted",
     "ProgrammingError",
     "ProtocolError",
+    "QueryTimeout",
     "Warning",
     "lookup",
 ]
@@ -253,6 +254,16 @@ class NotSupportedError(DatabaseError):
 
 class ConnectionTimeout(OperationalError):
     """No connection was made within `connect_timeout`."""
+
+
+class QueryTimeout(OperationalError):
+    """A request did not end within its `timeout`. The text says what became of it and of the connection.
+
+    `cancelled`: True when the server confirmed that it stopped the statement, or the statement was never sent: then
+    nothing of it was done. False: it may have run.
+    """
+
+    cancelled = False
 
 
 class CancellationTimeout(OperationalError):

@@ -1,4 +1,4 @@
-"""Ctrl-C in a blocking call: KeyboardInterrupt at once, the server's query gone, the connection closed."""
+"""Ctrl-C in a blocking call: KeyboardInterrupt at once, the server's query gone, the connection usable."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ seen["fds"] = len(set(os.listdir("/proc/self/fd")) - fds)
 if conn is not None:
     seen["broken"] = conn.broken
     try:
-        conn.execute("select 1")
+        seen["again"] = conn.execute("select 7").fetchone()[0]
     except howdah.Error as error:
         seen["again"] = f"{type(error).__name__}: {error}"
     conn.close()
@@ -105,10 +105,9 @@ def check(dsn: str, sql: str, marker: str, delay_s: float) -> None:
         time.sleep(delay_s)
         seen = interrupt(program)
         until(watcher, marker, 0)
-    assert seen["broken"] is True
-    assert seen["fds"] == 0
-    assert seen["again"].startswith("OperationalError: the connection is closed")
-    assert "KeyboardInterrupt" in seen["again"]
+    assert seen["fds"] == 1  # the connection's
+    assert not seen["broken"]
+    assert seen["again"] == 7
 
 
 def test_in_a_query_that_waits(server: Any, dsn: str, no_leaks: None) -> None:

@@ -46,9 +46,8 @@ def test_in_a_query(dsn, no_leaks, alarm):
             signal.setitimer(signal.ITIMER_REAL, ALARM_S)
             conn.execute("select pg_sleep(20)")
         assert time.monotonic() - begin < ALARM_S + 2.0
-        assert conn.closed and conn.broken
-        with pytest.raises(howdah.OperationalError, match="interrupted"):
-            conn.execute("select 1")
+        assert not conn.closed
+        assert conn.execute("select 7").fetchone() == (7,)
         deadline = time.monotonic() + 5.0
         while watcher.execute(RUNNING, (pid,)).fetchone() != (0,):
             assert time.monotonic() < deadline, "the query still runs on the server"

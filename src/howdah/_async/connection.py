@@ -49,6 +49,7 @@ class AsyncConnection(BaseConnection[Row], SettableProperties):
         *,
         autocommit: bool = False,
         prepare_threshold: int | None = 1,
+        timeout: float | None = None,
         row_factory: RowFactory[Row],
         cursor_factory: type[AsyncCursor[Any]] | None = None,
         **kwargs: Any,
@@ -62,6 +63,7 @@ class AsyncConnection(BaseConnection[Row], SettableProperties):
         *,
         autocommit: bool = False,
         prepare_threshold: int | None = 1,
+        timeout: float | None = None,
         cursor_factory: type[AsyncCursor[Any]] | None = None,
         **kwargs: Any,
     ) -> AsyncConnection[TupleRow]: ...
@@ -73,6 +75,7 @@ class AsyncConnection(BaseConnection[Row], SettableProperties):
         *,
         autocommit: bool = False,
         prepare_threshold: int | None = 1,
+        timeout: float | None = None,
         row_factory: RowFactory[Any] | None = None,
         cursor_factory: type[AsyncCursor[Any]] | None = None,
         **kwargs: Any,
@@ -81,7 +84,8 @@ class AsyncConnection(BaseConnection[Row], SettableProperties):
 
         ``conninfo`` is a URI (``postgresql://user:password@host:port/dbname``) or ``key=value`` pairs; keyword arguments
         (host, port, dbname, user, password, connect_timeout, ...) come on top of it. ``connect_timeout`` is in seconds and
-        covers name look-up, TCP and authentication together; 10 by default, 0 for no limit.
+        covers name look-up, TCP and authentication together; 10 by default, 0 for no limit. ``timeout``: how long each
+        statement may take, in seconds; None for no limit.
 
         Raises ProgrammingError for settings that cannot be read, ConnectionTimeout, or OperationalError with the reason
         for each address that was tried; what the server said comes as the class of its SQLSTATE.
@@ -90,6 +94,7 @@ class AsyncConnection(BaseConnection[Row], SettableProperties):
         session = Session()
         self = cls(session, target, cast(Any, row_factory or tuple_row))
         self.prepare_threshold = prepare_threshold
+        self.timeout = timeout
         if cursor_factory is not None:
             self.cursor_factory = cursor_factory
         self._compose_begin(bool(autocommit))
@@ -137,11 +142,17 @@ class AsyncConnection(BaseConnection[Row], SettableProperties):
         return cursor
 
     async def execute(
-        self, query: str | bytes, params: Any = None, *, prepare: bool | None = None, binary: bool = False
+        self,
+        query: str | bytes,
+        params: Any = None,
+        *,
+        prepare: bool | None = None,
+        binary: bool = False,
+        timeout: float | None = None,
     ) -> AsyncCursor[Row]:
         """Runs one statement on a new cursor, and returns the cursor."""
         cursor = self.cursor(binary=binary)
-        return await cursor.execute(query, params, prepare=prepare)
+        return await cursor.execute(query, params, prepare=prepare, timeout=timeout)
 
     async def commit(self) -> None:
         """Commits the transaction, if one is open. Waits for the server's word."""
@@ -155,7 +166,10 @@ class AsyncConnection(BaseConnection[Row], SettableProperties):
         async with self._lock:
             self._check_open()
             if self._session.transaction_status != STATUS_IDLE:
-                await self._driver.run(run_sql(self._session, sql))
+                operation = run_sql(self._session, sql)
+                if self._timeout is not None:
+                    self._limit(operation, None)
+                await self._driver.run(operation)
 
     async def set_autocommit(self, value: bool) -> None:
         """Sets ``autocommit``; only outside a transaction."""

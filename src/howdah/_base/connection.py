@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import sys
+import time
 import warnings
 import weakref
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from howdah.errors import Diagnostic, InterfaceError, ProgrammingError
 
 if TYPE_CHECKING:
     from howdah.config.conninfo import Target
+    from howdah.core.operation import Operation
     from howdah.rows import RowFactory
 
 NoticeHandler = Callable[[Diagnostic], None]
@@ -29,6 +31,13 @@ class IsolationLevel(enum.IntEnum):
     READ_COMMITTED = 2
     REPEATABLE_READ = 3
     SERIALIZABLE = 4
+
+
+def seconds(name: str, value: Any) -> float:
+    """A number of seconds above 0. Raises ProgrammingError for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        raise ProgrammingError(f"{name} must be a number of seconds above 0, or None for no limit; it is {value!r}")
+    return float(value)
 
 
 class BaseConnection(Generic[Row]):
@@ -53,6 +62,7 @@ class BaseConnection(Generic[Row]):
         self._isolation_level: IsolationLevel | None = None
         self._read_only: bool | None = None
         self._deferrable: bool | None = None
+        self._timeout: float | None = None
         self._closed = False
         self._notice_handlers: list[NoticeHandler] = []
 
@@ -96,6 +106,20 @@ class BaseConnection(Generic[Row]):
     def deferrable(self) -> bool | None:
         """Whether the transactions begun here are deferrable; None is the server's default."""
         return self._deferrable
+
+    @property
+    def timeout(self) -> float | None:
+        """How long a statement may take, in seconds; None, the default: as long as it takes.
+
+        It counts from the moment the connection is free for the statement. When it has passed, the statement is cancelled
+        on the server and QueryTimeout raised; the connection can be used again, unless the server does not answer at all:
+        then it is closed. A `timeout` given to execute() or executemany() comes before it.
+        """
+        return self._timeout
+
+    @timeout.setter
+    def timeout(self, value: float | None) -> None:
+        self._timeout = None if value is None else seconds("timeout", value)
 
     @property
     def prepare_threshold(self) -> int | None:
@@ -150,6 +174,13 @@ class BaseConnection(Generic[Row]):
                     import logging
 
                     logging.getLogger("howdah.connection").exception("a notice handler raised")
+
+    def _limit(self, operation: Operation, timeout: float | None) -> None:
+        """Gives an operation that is about to be sent its deadline."""
+        timeout_s = self._timeout if timeout is None else seconds("timeout", timeout)
+        if timeout_s is not None:
+            operation.timeout_s = timeout_s
+            operation.deadline = time.monotonic() + timeout_s
 
     def _check_open(self) -> None:
         if self._closed:

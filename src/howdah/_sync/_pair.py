@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 from howdah.net.blocking import BlockingDriver, connect
 
-__all__ = ["INTERRUPTS", "Driver", "Lock", "Ret", "SettableProperties", "open_driver"]
+__all__ = ["Driver", "Lock", "Ret", "SettableProperties", "open_driver"]
 
 T = TypeVar("T")
 # what a callback of the user returns: the value itself
@@ -16,9 +16,6 @@ Ret = Annotated[T, "sync"]
 Driver = BlockingDriver
 # re-entrant, so that code called during a request does not wait for itself: the session refuses it while it works
 Lock = threading.RLock
-# what may end a wait from outside
-INTERRUPTS = (KeyboardInterrupt,)
-
 open_driver = connect
 
 

@@ -50,29 +50,33 @@ class Cursor(BaseCursor[Row]):
         *,
         prepare: bool | None = None,
         binary: bool | None = None,
+        timeout: float | None = None,
     ) -> Self:
         """Runs ``query`` and waits for its result.
 
         ``params`` is a sequence for ``%s`` placeholders or a mapping for ``%(name)s``; they are sent apart from the text
         and can never become SQL. ``prepare``: True prepares the statement on the server now, False never; None by the
-        connection's ``prepare_threshold``. ``binary``: results in binary format.
+        connection's ``prepare_threshold``. ``binary``: results in binary format. ``timeout``: seconds the statement may take, by
+        default the connection's ``timeout``.
 
-        Raises the class of the SQLSTATE that the server reports (howdah.errors), DataError or ProgrammingError for
-        parameters that cannot be sent, before anything is.
+        Raises the class of the SQLSTATE that the server reports (howdah.errors), QueryTimeout, and DataError or
+        ProgrammingError for parameters that cannot be sent, before anything is.
         """
         conn = self._conn
         self._reset()
         with conn._lock:
             operation = execute(conn._session, query, params, self._binary if binary is None else binary, prepare)
+            if timeout is not None or conn._timeout is not None:
+                conn._limit(operation, timeout)
             conn._driver.run(operation)
         self._take(operation)
         return self
 
-    def executemany(self, query: str | bytes, params_seq: Iterable[Any]) -> None:
+    def executemany(self, query: str | bytes, params_seq: Iterable[Any], *, timeout: float | None = None) -> None:
         """Runs ``query`` once with each of the parameters, in one pipeline: one round trip for all.
 
         ``rowcount`` is then the sum; rows that the statements return are not kept. The first error ends the run, and
-        nothing of the batch stays (outside a transaction the batch is one).
+        nothing of the batch stays (outside a transaction the batch is one). ``timeout``: seconds for all of it.
         """
         conn = self._conn
         self._reset()
@@ -82,6 +86,8 @@ class Cursor(BaseCursor[Row]):
             return
         with conn._lock:
             operation = execute_many(conn._session, query, rows)
+            if timeout is not None or conn._timeout is not None:
+                conn._limit(operation, timeout)
             conn._driver.run(operation)
         self._take_many(operation)
 

@@ -29,6 +29,7 @@ cdef class Operation:
     cdef public Py_ssize_t bytes_out
     cdef public Py_ssize_t bytes_in
     cdef public object deadline
+    cdef public double timeout_s
     cdef public double sent_at
     cdef public double first_at
     cdef public double done_at
@@ -38,5 +39,6 @@ cdef class Operation:
     cpdef object skip_to_sync(self)
     cpdef object begin_result(self, RowPlan plan)
     cpdef object end_result(self, object tag, bint suspended)
+    cpdef object abandon(self)
     cpdef object fail(self, object error)
     cpdef bint take(self, object session, int kind, bytes body) except -1

@@ -114,9 +114,9 @@ class Result:
 class Operation:
     """One request in the reply queue.
 
-    ``sent``: True once any byte of it may have left. ``deadline``: a time on the driver's monotonic clock, in seconds,
-    or None. The marks ``sent_at``, ``first_at`` and ``done_at`` are on the same clock; the driver sets them when the
-    session has a hook. ``waiter`` belongs to the driver.
+    ``sent``: True once any byte of it may have left. ``deadline``: a time on the driver's monotonic clock, in seconds, or
+    None; ``timeout_s`` is what it was made of, for the words of its error. The marks ``sent_at``, ``first_at`` and
+    ``done_at`` are on the same clock; the driver sets them when the session has a hook. ``waiter`` belongs to the driver.
     """
 
     __slots__ = (
@@ -142,6 +142,7 @@ class Operation:
         "sink",
         "statement",
         "step",
+        "timeout_s",
         "waiter",
     )
 
@@ -159,12 +160,13 @@ class Operation:
         self.remembered = False
         self.formats = b""
         self.binary = False
-        self.error = None
+        self.error: BaseException | None = None
         self.done = False
         self.sent = False
         self.bytes_out = 0
         self.bytes_in = 0
         self.deadline: float | None = None
+        self.timeout_s = 0.0
         self.sent_at = 0.0
         self.first_at = 0.0
         self.done_at = 0.0
@@ -214,7 +216,16 @@ class Operation:
         self.result = None
         self.sink = None
 
-    def fail(self, error: object) -> None:
+    def abandon(self) -> None:
+        """Its caller has gone: the rest of the answer is read and forgotten."""
+        self.discard = True
+        self.results = None
+        if self.sink is not None:
+            self.sink = Sink()
+            if self.result is not None:
+                self.result = Result(self.result.plan, self.sink)
+
+    def fail(self, error: BaseException) -> None:
         """The first error is the one the caller gets."""
         if self.error is None:
             self.error = error

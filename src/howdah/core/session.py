@@ -28,6 +28,8 @@ from collections import deque
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import cython
 else:
     from howdah import _cy as cython
@@ -164,7 +166,7 @@ class Session:
         self.prepare_threshold: int | None = 1
         self.registry = registry_for(UTC)
         self.statements = StatementCache()
-        self.hook = None
+        self.hook: Callable[[Operation], object] | None = None
         self.begin: bytes | None = None
 
     def __reduce__(self):
@@ -274,13 +276,16 @@ class Session:
                 self.withdraw_unsent()
 
     def withdraw_unsent(self) -> None:
-        """Forgets a request that was written but never sent: its caller was interrupted between the two."""
+        """Forgets the requests that were written but never sent: their caller was interrupted between the two."""
         self.outbuf.rewind(0)
         while self.queue:
-            operation = self.queue.popleft()
-            operation.fail(InterfaceError("the request was interrupted before it was sent"))
+            operation = self.queue.pop()
+            if operation.sent:
+                self.queue.append(operation)
+                break
+            operation.fail(InterfaceError("the request was interrupted before it was sent", sent=False))
             operation.done = True
-        self.head = None
+        self.head = self.queue[0] if self.queue else None
 
     def check_not_inside(self) -> None:
         """Raises when called by code that runs inside the session: a codec, a user's dumps function."""

@@ -3,6 +3,13 @@
 A small request is one ``send`` and its answer one ``recv_into``, with no selector in between. A deadline, or a request
 larger than the kernel takes at once, goes through ``poll``: then it reads while it writes, so that a server which
 answers while we still send never waits for us while we wait for it.
+
+Signals. A signal handler may raise at any time (Ctrl-C does), and what must not happen is that bytes were taken from
+the kernel, or given to it, and nobody knows how many. Compiled code sees an exception of ``recv_into`` or ``send`` only
+when the call moved nothing: Python runs signal handlers inside the call when it was interrupted in its wait, and then
+only between bytecodes, of which there are none here. The pure build has bytecodes everywhere; there the wait is
+always ``poll``'s, and ``in_io`` is true from a read or write that cannot wait until its count is booked. An exception that
+leaves while ``in_io`` is true closes the connection; any other lets it live on (core/recovery.py).
 """
 
 from __future__ import annotations
@@ -11,8 +18,17 @@ import select
 import socket
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import cython
+
+    from howdah.config.conninfo import Target
+else:
+    from howdah import _cy as cython
+
+from howdah.core import recovery
 from howdah.core.operation import Operation
 from howdah.core.session import Session
 from howdah.core.startup import Startup
@@ -20,109 +36,141 @@ from howdah.errors import ConnectionTimeout, Error, InterfaceError, OperationalE
 from howdah.net.cancel import send_cancel
 from howdah.net.dial import dial, remaining, timed_out
 
-if TYPE_CHECKING:
-    from howdah.config.conninfo import Target
-
 MSG_DONTWAIT = getattr(socket, "MSG_DONTWAIT", 0)
 SMALL_BYTES = 16 * 1024
+NOTHING = memoryview(b"")
+# a dial that took longer waited for more than the network
+MAX_ROUND_TRIP_S = 1.0
+
+
+class DeadlinePassed(Exception):
+    """The deadline of an operation passed while its answer was waited for; never seen outside this file."""
 
 
 class BlockingDriver:
-    """Moves bytes between one socket and one session. Not thread-safe: the connection's lock is around it."""
+    """Moves bytes between one socket and one session. Not thread-safe: the connection's lock is around it.
 
-    __slots__ = ("news", "poller", "session", "sock")
+    ``round_trip_s`` is how far away the server is: how long the dial took, at most MAX_ROUND_TRIP_S. ``unsent`` is what of
+    the requests written has not left yet.
+    """
+
+    __slots__ = ("in_io", "news", "poller", "round_trip_s", "session", "sock", "unsent")
 
     def __init__(self, session: Session, sock: socket.socket, news: Callable[[], None]) -> None:
         self.session = session
         self.sock = sock
         self.news = news
+        self.round_trip_s = 0.0
         self.poller: Any = None
+        self.unsent = NOTHING
+        self.in_io = False
         session.exclusive = True
 
     def __reduce__(self) -> Any:
         raise TypeError("a driver cannot be pickled")
 
     def run(self, operation: Operation) -> None:
-        """Sends what the session has to send and reads until ``operation`` is done. Raises its error."""
+        """Sends what the session has to send and reads until ``operation`` is done. Raises its error.
+
+        An exception of a signal handler, or the operation's deadline, leaves it in the middle: see core/recovery.py.
+        """
         session = self.session
         try:
-            data = session.data_to_send()
-            operation.sent = True
             hook = session.hook
+            data = session.data_to_send()
             if hook is not None:
                 operation.sent_at = time.monotonic()
-            count = 0
-            if operation.deadline is None and len(data) <= SMALL_BYTES:
+            if cython.compiled and operation.deadline is None and len(data) <= SMALL_BYTES:
+                self.unsent = data
                 count = self.sock.send(data)
-            if count == len(data):
-                recv_into = self.sock.recv_into
-                while not operation.done:
-                    count = recv_into(session.get_buffer())
-                    if count:
-                        session.received(count)
-                        if hook is not None and operation.first_at == 0:
-                            operation.first_at = time.monotonic()
-                        if session.outbuf.pos:
-                            self.exchange(session.data_to_send(), operation)
-                    else:
-                        session.receive_eof()
+                operation.sent = True
+                if count == len(data):
+                    self.unsent = NOTHING
+                    recv_into = self.sock.recv_into
+                    while not operation.done:
+                        count = recv_into(session.get_buffer())
+                        if count:
+                            session.received(count)
+                            if hook is not None and operation.first_at == 0:
+                                operation.first_at = time.monotonic()
+                            if session.outbuf.pos:
+                                self.exchange(operation)
+                        else:
+                            session.receive_eof()
+                else:
+                    self.unsent = memoryview(data)[count:]
+                    self.exchange(operation)
             else:
-                self.exchange(data[count:], operation)
+                self.unsent = memoryview(data)
+                self.exchange(operation)
+        except DeadlinePassed:
+            error = recovery.timed_out(operation)
+            self.leave(operation, error, recovery.grace_s(self.round_trip_s))
+            recovery.say_how_it_ended(error, session, operation)
+            operation.error = error
         except OSError as exc:
             if exc.errno is None:  # not the socket's: a signal handler raised it, as TimeoutError at SIGALRM
-                self.abandon(operation, exc)
+                self.leave(operation, exc, recovery.CANCEL_TIMEOUT_S)
                 raise
+            operation.sent = True
             self.lost(exc)
         except BaseException as exc:
-            self.abandon(operation, exc)
+            self.leave(operation, exc, recovery.CANCEL_TIMEOUT_S)
             raise
         if session.closed:
             self.drop()
-        if session.hook is not None:
-            operation.done_at = time.monotonic()
-            session.hook(operation)
+        self.finish(operation)
         if session.notices or session.notifications:
             self.news()
         if operation.error is not None:
             raise operation.error
 
-    def exchange(self, data: bytes, operation: Operation, until: Callable[[], bool] | None = None) -> None:
-        """Reads while it writes, with poll, until ``data`` is out and the operation is done (or ``until()`` says so)."""
+    def finish(self, operation: Operation) -> None:
+        """The operation is over: the hook gets it."""
+        hook = self.session.hook
+        if hook is not None:
+            operation.done_at = time.monotonic()
+            hook(operation)
+
+    def exchange(self, operation: Operation, until: Callable[[], bool] | None = None) -> None:
+        """Reads while it writes, with poll, until all is out and the operation is done (or ``until()`` says so)."""
         session = self.session
-        view = memoryview(data)
-        while view or not (operation.done or (until is not None and until())):
-            if session.closed:
+        while not session.closed:
+            if session.outbuf.pos:
+                self.unsent = memoryview(bytes(self.unsent) + session.data_to_send())
+            if not self.unsent and (operation.done or (until is not None and until())):
                 break
-            readable, writable = self.wait(bool(view), operation.deadline)
-            if readable:
-                try:
+            readable, writable = self.wait(bool(self.unsent), operation.deadline)
+            self.in_io = True
+            try:
+                if readable:
                     count = self.sock.recv_into(session.get_buffer(), 0, MSG_DONTWAIT)
-                except BlockingIOError:
-                    continue
-                if count:
-                    session.received(count)
-                    if session.hook is not None and operation.first_at == 0:
-                        operation.first_at = time.monotonic()
-                    if session.outbuf.pos:
-                        view = memoryview(bytes(view) + session.data_to_send())
-                else:
-                    session.receive_eof()
-            elif writable:
-                try:
-                    view = view[self.sock.send(view, MSG_DONTWAIT) :]
-                except BlockingIOError:
-                    continue
+                    if count:
+                        session.received(count)
+                        if session.hook is not None and operation.first_at == 0:
+                            operation.first_at = time.monotonic()
+                    else:
+                        session.receive_eof()
+                elif writable:
+                    count = self.sock.send(self.unsent, MSG_DONTWAIT)
+                    operation.sent = True
+                    self.unsent = self.unsent[count:]
+            except BlockingIOError:
+                pass  # poll was wrong: somebody else's data, or none
+            self.in_io = False
 
     def wait(self, want_write: bool, deadline: float | None) -> tuple[int, int]:
-        """Waits for the socket, at most until ``deadline``. Raises ConnectionTimeout."""
+        """Waits for the socket, at most until ``deadline``. Raises DeadlinePassed."""
         if self.poller is None:
             self.poller = select.poll()
         events = select.POLLIN | select.POLLOUT if want_write else select.POLLIN
         self.poller.register(self.sock, events)
-        left = remaining(deadline)
-        ready = self.poller.poll(None if left is None else left * 1000)
+        left_ms = None
+        if deadline is not None:
+            left_ms = max((deadline - time.monotonic()) * 1000, 0)
+        ready = self.poller.poll(left_ms)
         if not ready:
-            raise ConnectionTimeout("the server did not answer in time")
+            raise DeadlinePassed
         bits = ready[0][1]
         return bits & ~select.POLLOUT, bits & select.POLLOUT
 
@@ -132,27 +180,49 @@ class BlockingDriver:
         deadline = time.monotonic() + 1.0
         try:
             while not session.closed:
-                poller = select.poll()
-                poller.register(self.sock, select.POLLIN)
-                if not poller.poll(max(deadline - time.monotonic(), 0) * 1000):
-                    break
+                self.wait(False, deadline)
                 count = self.sock.recv_into(session.get_buffer(), 0, MSG_DONTWAIT)
                 if count:
                     session.received(count)
                 else:
                     session.receive_eof()
-        except OSError:
+        except (OSError, DeadlinePassed):
             pass  # nothing more can be read: the first error stands
         if not session.closed:
             session.fail(connection_lost(exc))
 
-    def abandon(self, operation: Operation, exc: BaseException) -> None:
-        """An operation was left in the middle: its answer must never meet another question, so the session ends."""
+    def leave(self, operation: Operation, exc: BaseException, bound_s: float) -> None:
+        """Its caller leaves an operation in the middle: cancel, drain and fence, within the bound; else drop."""
         session = self.session
-        if not session.closed and not operation.done and session.backend_key:
-            send_cancel(self.sock, session.backend_pid, session.backend_key)
-        session.fail(OperationalError(f"the connection was closed: a request was interrupted ({type(exc).__name__})"))
-        self.drop()
+        until = time.monotonic() + bound_s
+        try:
+            if not operation.sent and not self.in_io:
+                self.unsent = NOTHING
+                session.withdraw_unsent()
+            elif not operation.done:
+                asked = send_cancel(self.sock, session, until)
+                if not self.in_io:
+                    operation.abandon()
+                    operation.deadline = until
+                    self.exchange(operation)
+                    if asked and not session.closed:
+                        fence = recovery.fence(session)
+                        fence.deadline = until
+                        fence.sent = True
+                        self.exchange(fence)
+        except DeadlinePassed:
+            pass  # the bound has passed: the operation, or the fence behind it, is still in the queue
+        except OSError as lost:
+            if lost.errno is None:
+                raise
+            self.lost(lost)
+        finally:
+            if self.in_io or session.head is not None:
+                session.fail(recovery.dropped(exc))
+            if session.closed:
+                self.drop()
+            operation.fail(exc)
+            self.finish(operation)
 
     def drop(self) -> None:
         try:
@@ -196,22 +266,25 @@ def connect(target: Target, session: Session, news: Callable[[], None]) -> Block
     deadline = None
     if target.connect_timeout_s is not None:
         deadline = time.monotonic() + target.connect_timeout_s
+    began = time.monotonic()
     sock = dial(target, deadline)
     driver = BlockingDriver(session, sock, news)
+    driver.round_trip_s = min(time.monotonic() - began, MAX_ROUND_TRIP_S)
     startup = Startup(target.parameters, target.password)
     startup.deadline = deadline
     try:
         startup.begin(session)
         startup.sent = True
         while not startup.done:
-            driver.exchange(session.data_to_send(), startup, until=lambda: startup.work is not None)
+            driver.exchange(startup, until=lambda: startup.work is not None)
             if startup.work is not None and not startup.done:
                 startup.resume(session, startup.work())
+                remaining(deadline)
             elif session.closed:
                 break
         if startup.error is not None:
             raise startup.error
-    except ConnectionTimeout as exc:
+    except (ConnectionTimeout, DeadlinePassed) as exc:
         driver.drop()
         raise timed_out(target, "waiting for the server's answer") from exc
     except OSError as exc:

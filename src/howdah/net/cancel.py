@@ -1,33 +1,37 @@
 """CancelRequest: a connection of its own to the same address, one message, and the server closes it.
 
-It asks the server to stop what a backend is running; nothing is answered, so success is not known here.
+It asks the server to stop what a backend is running; nothing is answered, so success is not known here. The end of the
+stream says that the server has passed the request on.
 """
 
 from __future__ import annotations
 
 import socket
 import time
+from typing import TYPE_CHECKING
 
 from howdah.wire.frontend import cancel_request
 
-CANCEL_TIMEOUT_S = 2.0
+if TYPE_CHECKING:
+    from howdah.core.session import Session
 
 
-def send_cancel(sock: socket.socket, pid: int, key: bytes) -> bool:
-    """Asks the server that ``sock`` is connected to to cancel; waits until it has taken it, at most two seconds.
+def send_cancel(sock: socket.socket, session: Session, until: float) -> bool:
+    """Asks the server that ``sock`` is connected to to cancel; waits until it has taken it, at most ``until``.
 
-    False when the request could not be delivered: the session is being closed either way.
+    False when the request could not be delivered, or the session has no key for one.
     """
-    deadline = time.monotonic() + CANCEL_TIMEOUT_S
+    if session.closed or not session.backend_key:
+        return False
     try:
         peer = sock.getpeername()
         with socket.socket(sock.family, socket.SOCK_STREAM) as courier:
-            courier.settimeout(CANCEL_TIMEOUT_S)
+            courier.settimeout(max(until - time.monotonic(), 0.001))
             courier.connect(peer)
-            courier.sendall(cancel_request(pid, key))
-            while courier.recv(64):
-                if time.monotonic() > deadline:
-                    return False
-        return True
-    except OSError:
+            courier.sendall(cancel_request(session.backend_pid, session.backend_key))
+            courier.settimeout(max(until - time.monotonic(), 0.001))
+            return courier.recv(64) == b""
+    except OSError as exc:
+        if exc.errno is None and not isinstance(exc, socket.timeout):
+            raise  # a signal handler's
         return False

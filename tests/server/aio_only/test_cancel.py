@@ -12,7 +12,7 @@ from tests.kit.pgmock import PgMock, says_nothing
 
 import howdah
 from howdah._async._pair import Lock
-from howdah.errors import ConnectionTimeout, OperationalError
+from howdah.errors import ConnectionTimeout
 
 PATIENCE_S = 2.0
 
@@ -56,9 +56,8 @@ async def test_cancelled_in_a_query(server: Any, dsn: str, no_leaks: None, how: 
             await asyncio.wait_for(task, 0.05)
     assert time.monotonic() - began < PATIENCE_S
     await until(watcher, pid, 0)
-    assert conn.broken and conn.closed
-    with pytest.raises(OperationalError, match="interrupted"):
-        await conn.execute("select 1")
+    assert not conn.closed
+    assert await answer(conn, 7) == 7
     await conn.close()
     await watcher.close()
 
@@ -75,7 +74,8 @@ async def test_cancelled_in_a_long_result(server: Any, dsn: str, no_leaks: None)
         await task
     assert time.monotonic() - began < PATIENCE_S
     await until(watcher, pid, 0)
-    assert conn.broken
+    assert not conn.closed
+    assert await answer(conn, 7) == 7
     await conn.close()
     await watcher.close()
 
@@ -96,12 +96,8 @@ async def test_random_cancellations(server: Any, dsn: str, no_leaks: None) -> No
     """Fifty cancellations at any moment of a query: later answers belong to later questions."""
     chance = random.Random(20_240)
     conn = await opened(dsn)
-    cancelled = survived = 0
-    number = 0
+    cancelled = number = 0
     while cancelled < 50:
-        if conn.closed:
-            await conn.close()
-            conn = await opened(dsn)
         number += 1
         task = asyncio.ensure_future(answer(conn, number, chance.choice([0, 0, 0.001])))
         await asyncio.sleep(chance.choice([0, 0, chance.random() * 0.003]))
@@ -110,18 +106,13 @@ async def test_random_cancellations(server: Any, dsn: str, no_leaks: None) -> No
             assert await task == number
         except asyncio.CancelledError:
             cancelled += 1
-        if conn.closed:
-            with pytest.raises(OperationalError, match="interrupted"):
-                await answer(conn, 0)
-        else:
-            survived += 1
-            assert await answer(conn, -number) == -number
-    assert survived  # or nothing was tried
+        assert not conn.closed
+        assert await answer(conn, -number) == -number
     await conn.close()
 
 
 async def test_waiters_of_a_connection_that_was_cancelled(server: Any, dsn: str, no_leaks: None) -> None:
-    """Tasks behind the cancelled one get a clear error at once; none hangs, none gets the other's answer."""
+    """Tasks behind the cancelled one get their own answers, soon; none hangs, none gets the other's answer."""
     conn = await opened(dsn)
     first = asyncio.ensure_future(answer(conn, 1, 60))
     await asyncio.sleep(0.05)
@@ -130,7 +121,7 @@ async def test_waiters_of_a_connection_that_was_cancelled(server: Any, dsn: str,
     first.cancel()
     results = await asyncio.wait_for(asyncio.gather(first, *behind, return_exceptions=True), PATIENCE_S)
     assert isinstance(results[0], asyncio.CancelledError)
-    assert [type(result) for result in results[1:]] == [OperationalError] * 4
+    assert results[1:] == [2, 3, 4, 5]
     await conn.close()
 
 
