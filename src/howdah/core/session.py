@@ -13,7 +13,7 @@ the codecs in types/):
     _base/cursor.py      what sync and async cursors share: the results
     core/execute.py      execute: codecs, messages, the operation
     core/query.py        read_query, StatementCache.get: placeholders to $n, what is known of the statement
-    net/blocking.py      BlockingDriver.run: send, receive (net/aio.py for AsyncCursor)
+    net/blocking.py      BlockingDriver.run: send, receive (net/aio_wire.py: AsyncCursor)
     core/session.py      received: messages to the operation at the head of the queue
     core/operation.py    the script of replies, the results
     core/rows.py         TupleSink.receive: DataRow to tuple
@@ -28,8 +28,6 @@ from collections import deque
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import cython
 else:
     from howdah import _cy as cython
@@ -83,6 +81,8 @@ from howdah.wire.inbuf import InBuf
 from howdah.wire.limits import MAX_PRE_AUTH_BYTES
 from howdah.wire.outbuf import OutBuf
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 if not cython.compiled:
     from howdah.wire.bytes import find_nul, read_bytes, read_i32, read_text
 
