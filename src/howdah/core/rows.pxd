@@ -27,12 +27,15 @@ cdef class Sink:
 
 cdef class TupleSink(Sink):
     cdef readonly list rows
+    cdef Py_ssize_t column
+    cdef Py_ssize_t stop
     cpdef object taken(self)
     @cython.locals(collecting=int)
     cdef Py_ssize_t receive(self, RowPlan plan, const unsigned char *data, Py_ssize_t pos, Py_ssize_t end) except -1
+    cdef Py_ssize_t receive_rows(self, RowPlan plan, const unsigned char *data, Py_ssize_t pos, Py_ssize_t end) except -1
     @cython.locals(width=Py_ssize_t, codecs=tuple, formats="const unsigned char *", atomic=bint, rows=list, i=Py_ssize_t,
                    size=Py_ssize_t, stop=Py_ssize_t, at=Py_ssize_t, length=Py_ssize_t, row=tuple, codec=_Codec)
-    cdef Py_ssize_t receive_rows(self, RowPlan plan, const unsigned char *data, Py_ssize_t pos, Py_ssize_t end) except -1
+    cdef Py_ssize_t decode_rows(self, RowPlan plan, const unsigned char *data, Py_ssize_t pos, Py_ssize_t end) except -1
 
 @cython.locals(base="const unsigned char *")
 cpdef Py_ssize_t decode_rows(Sink sink, RowPlan plan, bytes data) except -1

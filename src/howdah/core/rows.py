@@ -127,10 +127,12 @@ class Sink:
 class TupleSink(Sink):
     """Rows as a list of tuples."""
 
-    __slots__ = ("rows",)
+    __slots__ = ("column", "rows", "stop")
 
     def __init__(self) -> None:
         self.rows = []
+        self.column = 0
+        self.stop = 0
         self.count = 0
         self.error = None
 
@@ -150,12 +152,27 @@ class TupleSink(Sink):
                 PyGC_Enable()
 
     def receive_rows(self, plan, data, pos, end):
+        """Reads rows; after a value that cannot be read it keeps none, but goes on to the last one."""
+        while True:
+            try:
+                return self.decode_rows(plan, data, pos, end)
+            except ProtocolError:
+                raise
+            except Exception as exc:
+                # outside the loop over the rows, where it would cost each row its set-up
+                if self.error is None:
+                    self.error = plan.column_error(self.column, exc)
+                    if isinstance(self.error, ProtocolError):
+                        raise
+                self.count += 1
+                pos = self.stop
+
+    def decode_rows(self, plan, data, pos, end):
         width = plan.width
         codecs = plan.codecs
         formats = plan.formats
         atomic = plan.atomic
         rows = self.rows
-        i = 0
         while end - pos >= 7 and data[pos] == DATA_ROW:
             size = read_i32(data, pos + 1)
             if size < 6:
@@ -166,54 +183,48 @@ class TupleSink(Sink):
             if read_u16(data, pos + 5) != width:
                 raise ProtocolError(f"a row of {read_u16(data, pos + 5)} columns where the server announced {width}")
             at = pos + 7
+            # where to go on, and whom to blame, should a value not be readable
+            self.stop = stop
             if cython.compiled:
                 row = PyTuple_New(width)
             else:
                 row = [None] * width
-            try:
-                for i in range(width):
-                    if stop - at < 4:
-                        raise ProtocolError("a row ends before its last column")
-                    length = read_i32(data, at)
-                    at += 4
-                    if length < 0:
-                        if length != -1:
-                            raise ProtocolError(f"a column of {length} bytes")
-                        value = None
-                    else:
-                        if length > stop - at:
-                            raise ProtocolError(f"a column of {length} bytes in a row that has {stop - at} left")
-                        if cython.compiled:
-                            codec = cython.cast(_Codec, codecs[i])
-                        else:
-                            codec = codecs[i]
-                        if formats[i]:
-                            value = codec.decode_binary(data, at, length)
-                        else:
-                            value = codec.decode_text(data, at, length)
-                        at += length
+            for i in range(width):
+                if stop - at < 4:
+                    raise ProtocolError("a row ends before its last column")
+                length = read_i32(data, at)
+                at += 4
+                if length < 0:
+                    if length != -1:
+                        raise ProtocolError(f"a column of {length} bytes")
+                    value = None
+                else:
+                    if length > stop - at:
+                        raise ProtocolError(f"a column of {length} bytes in a row that has {stop - at} left")
+                    self.column = i
                     if cython.compiled:
-                        Py_INCREF(value)
-                        PyTuple_SET_ITEM(row, i, value)
+                        codec = cython.cast(_Codec, codecs[i])
                     else:
-                        row[i] = value
-                if at != stop:
-                    raise ProtocolError(f"{stop - at} bytes are left over behind the last column of a row")
-            except ProtocolError:
-                raise
-            except Exception as exc:
-                if self.error is None:
-                    self.error = plan.column_error(i, exc)
-                    if isinstance(self.error, ProtocolError):
-                        raise
-            else:
-                if self.error is None:
-                    if cython.compiled:
-                        if atomic:
-                            PyObject_GC_UnTrack(row)
-                        rows.append(row)
+                        codec = codecs[i]
+                    if formats[i]:
+                        value = codec.decode_binary(data, at, length)
                     else:
-                        rows.append(tuple(row))
+                        value = codec.decode_text(data, at, length)
+                    at += length
+                if cython.compiled:
+                    Py_INCREF(value)
+                    PyTuple_SET_ITEM(row, i, value)
+                else:
+                    row[i] = value
+            if at != stop:
+                raise ProtocolError(f"{stop - at} bytes are left over behind the last column of a row")
+            if self.error is None:
+                if cython.compiled:
+                    if atomic:
+                        PyObject_GC_UnTrack(row)
+                    rows.append(row)
+                else:
+                    rows.append(tuple(row))
             self.count += 1
             pos = stop
         return pos
