@@ -11,6 +11,7 @@ import os
 import socket
 import ssl
 import stat
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -162,7 +163,7 @@ def handshake_failed(target: Target, exc: BaseException) -> OperationalError:
 
 
 class TlsSocket:
-    """An SSLSocket with the parts of a socket's interface that net.blocking uses, MSG_DONTWAIT among them.
+    """An SSLSocket with the parts of a socket's interface that net.blocking uses; it never waits, whatever the flags.
 
     OpenSSL holds decrypted bytes that ``poll`` knows nothing of: look at ``pending`` before waiting.
     """
@@ -174,30 +175,18 @@ class TlsSocket:
         self.facts = facts
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        """As socket.recv_into; 0 at the end of the stream, with or without TLS's own good-bye."""
+        """As socket.recv_into with MSG_DONTWAIT; 0 at the end of the stream, with or without TLS's own good-bye."""
         try:
-            if not flags:
-                return self.inner.read(nbytes or len(buffer), buffer)  # type: ignore[return-value]
-            self.inner.setblocking(False)
-            try:
-                return self.inner.read(nbytes or len(buffer), buffer)  # type: ignore[return-value]
-            finally:
-                self.inner.setblocking(True)
+            return self.inner.read(nbytes or len(buffer), buffer)  # type: ignore[return-value]
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise BlockingIOError(errno.EAGAIN, "nothing to read now") from None
         except ValueError:
             raise OSError(errno.EBADF, "the connection is closed") from None
 
     def send(self, data: Any, flags: int = 0) -> int:
-        """As socket.send. What raised BlockingIOError must be sent again, from the same byte on."""
+        """As socket.send with MSG_DONTWAIT. What raised BlockingIOError must be sent again, from the same byte on."""
         try:
-            if not flags:
-                return self.inner.write(data)
-            self.inner.setblocking(False)
-            try:
-                return self.inner.write(memoryview(data)[:RECORD_BYTES])
-            finally:
-                self.inner.setblocking(True)
+            return self.inner.write(memoryview(data)[:RECORD_BYTES])
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise BlockingIOError(errno.EAGAIN, "cannot write now") from None
         except ValueError:
@@ -231,7 +220,7 @@ class TlsSocket:
 def secure(sock: socket.socket, attempt: Attempt, deadline: float | None) -> Any:
     """Asks for TLS on a blocking socket and shakes hands; the socket itself where ``prefer`` goes on in clear.
 
-    Raises OperationalError, or TimeoutError (socket.timeout) at the deadline. The caller closes ``sock`` then.
+    Raises OperationalError, or TimeoutError at the deadline. The caller closes ``sock`` then.
     """
     target = attempt.target
     context = make_context(target.tls, attempt.mode)
@@ -243,25 +232,15 @@ def secure(sock: socket.socket, attempt: Attempt, deadline: float | None) -> Any
             return sock
         sock.setblocking(False)
         check_nothing_follows(sock)
-    return shake_hands(sock, target, context, server_name(target, context), target.tls.direct, deadline)
-
-
-def shake_hands(
-    sock: socket.socket,
-    target: Target,
-    context: ssl.SSLContext,
-    name: str | None,
-    direct: bool,
-    deadline: float | None,
-) -> TlsSocket:
+    name = server_name(target, context)
     sock.settimeout(remaining(deadline))
     inner = None
     try:
         inner = context.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
         inner.do_handshake()
-        facts = TlsFacts(inner, context, name, direct)
+        facts = TlsFacts(inner, context, name, target.tls.direct)
         facts.check()
-        inner.settimeout(None)
+        inner.setblocking(False)
     except BaseException as exc:
         if inner is not None:
             inner.close()
@@ -269,3 +248,16 @@ def shake_hands(
             raise
         raise handshake_failed(target, exc) from exc
     return TlsSocket(inner, facts)
+
+
+def deliver_in_tls(courier: socket.socket, facts: TlsFacts, message: bytes, until: float) -> bool:
+    """Sends ``message`` under the TLS that a session has, and waits for the end of the stream. Raises OSError."""
+    if not facts.direct:
+        courier.sendall(SSL_REQUEST_MESSAGE)
+        if courier.recv(1) != b"S":
+            return False  # never in clear
+    courier.settimeout(max(until - time.monotonic(), 0.001))
+    with facts.context.wrap_socket(courier, server_hostname=facts.server_name) as inner:
+        inner.sendall(message)
+        inner.settimeout(max(until - time.monotonic(), 0.001))
+        return inner.recv(64) == b""
