@@ -154,7 +154,8 @@ def test_environment_variables_stand_in(server: Server, monkeypatch: pytest.Monk
         monkeypatch.setenv(name, value)
     with howdah.connect(server.dsn) as conn:
         assert conn.info.port == server.params["port"]
-    for name, key in (("PGHOST", "host"), ("PGPORT", "port"), ("PGUSER", "user"), ("PGPASSWORD", "password")):
+    names = {"PGHOST": "host", "PGPORT": "port", "PGUSER": "user", "PGPASSWORD": "password", "PGDATABASE": "dbname"}
+    for name, key in names.items():
         monkeypatch.setenv(name, str(server.params[key]))
     with howdah.connect() as conn:
         assert conn.info.port == server.params["port"]
