@@ -159,6 +159,27 @@ def pg17(clusters: Callable[..., Server]) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The certificates of the run (see tests.kit.certificates), as the client has them."""
+    from tests.kit.certificates import Certificates
+
+    return Certificates(str(tmp_path_factory.mktemp("certificates")))
+
+
+@pytest.fixture(scope="session")
+def tls17(clusters: Callable[..., Server], certificates: Any) -> Iterator[Server]:
+    """PostgreSQL 17 with TLS, and a role for each way to prove oneself (see tests.kit.tlsserver)."""
+    from tests.kit.tlsserver import tls_cluster
+
+    try:
+        find_binaries("17")
+    except EmbeddedServerError as error:
+        missing(str(error))
+    with tls_cluster(certificates) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def pg15(clusters: Callable[..., Server]) -> Iterator[Server]:
     """PostgreSQL 15 as Debian 12 has it: all extensions, ICU, LDAP, PAM."""
     with _started("15") as server:

@@ -29,6 +29,22 @@ def templates_folder() -> str:
     return _holder.folder
 
 
+def server_folder(name: str, files: Mapping[str, bytes]) -> str:
+    """A folder beside the templates with `files` that only the servers' user can read; returns its path."""
+    account = choose_account()
+    folder = os.path.join(templates_folder(), name)
+    os.mkdir(folder, 0o700)
+    for file, content in files.items():
+        path = os.path.join(folder, file)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+            out.write(content)
+            if account is not None:
+                os.chown(out.fileno(), account.uid, account.gid)
+    if account is not None:
+        os.chown(folder, account.uid, account.gid)
+    return folder
+
+
 def remove_templates() -> None:
     """Forget all templates; the servers made from them are not touched."""
     global _holder

@@ -23,7 +23,8 @@ def opened(pg18: Any, tap: Wiretap) -> Iterator[Callable[..., howdah.Connection]
     connections = []
 
     def connect(**options: Any) -> howdah.Connection:
-        conn = howdah.connect(**{**pg18.params, "host": tap.host, "port": tap.port}, **options)
+        where = {"host": tap.host, "port": tap.port, "sslmode": "disable"}
+        conn = howdah.connect(**{**pg18.params, **where}, **options)
         connections.append(conn)
         return conn
 

@@ -18,8 +18,9 @@ def tap(pg18) -> Iterator[Wiretap]:
         yield tap
 
 
-def connect(tap: Wiretap, server, *, autocommit: bool) -> howdah.Connection:
-    return howdah.connect(**{**server.params, "host": tap.host, "port": tap.port}, autocommit=autocommit)
+def connect(tap: Wiretap, server, *, autocommit: bool, sslmode: str = "disable") -> howdah.Connection:
+    where = {"host": tap.host, "port": tap.port, "sslmode": sslmode}
+    return howdah.connect(**{**server.params, **where}, autocommit=autocommit)
 
 
 def warmed_up(server) -> None:
@@ -36,6 +37,14 @@ def test_connect_with_scram(pg18, tap):
     assert seen.flips == 3, seen.types
     assert seen.round_trips == 3
     assert seen.bursts == ["<startup>", "p", "p"]
+
+
+def test_asking_for_tls_costs_one(pg18, tap):
+    warmed_up(pg18)
+    with tap.watch() as seen:
+        connect(tap, pg18, autocommit=True, sslmode="prefer").close()
+    assert seen.round_trips == 4, seen.types
+    assert seen.bursts[:3] == ["<ssl>", "<startup>", "p"]
 
 
 @pytest.mark.parametrize("params", [None, [1]])

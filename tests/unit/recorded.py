@@ -126,7 +126,7 @@ CONVERSATIONS = [
     Conversation(
         "connect, SCRAM",
         [
-            Turn(log_in(PASSWORD), [m.auth_sasl("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256")]),
+            Turn(log_in(PASSWORD), [m.auth_sasl("SCRAM-SHA-512", "SCRAM-SHA-256")]),
             Turn(lambda session: [], [m.auth_sasl_continue(SERVER_FIRST)]),
             Turn(resume, [m.auth_sasl_final("v=" + SIGNATURE), m.auth_ok(), *GREETING]),
         ],

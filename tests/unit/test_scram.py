@@ -26,7 +26,7 @@ from tests.unit.recorded import (
     scram_proof,
 )
 
-from howdah.auth import MECHANISMS, scram
+from howdah.auth import MECHANISMS
 from howdah.auth.scram import MAX_ITERATIONS, Scram
 from howdah.core.session import Session
 from howdah.errors import Error, NotSupportedError, OperationalError, ProtocolError
@@ -231,13 +231,18 @@ def test_logged_in() -> None:
         ([OFFER, CONTINUE, m.auth_sasl_final("e=invalid-proof")], OperationalError),
         ([OFFER, m.ready()], ProtocolError),
         ([OFFER, CONTINUE, FINAL, m.backend_key_data(1, 2)], ProtocolError),
-        ([OFFER, m.auth_cleartext_password()], NotSupportedError),
-        ([m.auth_cleartext_password()], NotSupportedError),
-        ([m.auth_md5_password(b"salt")], NotSupportedError),
+        ([OFFER, m.auth_cleartext_password()], ProtocolError),
+        ([OFFER, m.auth_md5_password(b"salt")], ProtocolError),
+        ([m.auth_cleartext_password(), m.auth_cleartext_password()], ProtocolError),
+        ([m.auth_cleartext_password(), OFFER], ProtocolError),
+        ([m.auth_md5_password(b"salt"), m.auth_md5_password(b"salt")], ProtocolError),
+        ([m.message("R", b"\0\0\0\3x")], ProtocolError),
+        ([m.message("R", b"\0\0\0\5sal")], ProtocolError),
         ([m.auth_gss()], NotSupportedError),
         ([m.auth_sspi()], NotSupportedError),
         ([m.auth_kerberos_v5()], NotSupportedError),
-        ([m.auth_sasl("SCRAM-SHA-256-PLUS", "OAUTHBEARER")], NotSupportedError),
+        ([m.auth_sasl("SCRAM-SHA-1", "OAUTHBEARER")], NotSupportedError),
+        ([m.auth_sasl("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256")], ProtocolError),
         ([m.auth_sasl()], NotSupportedError),
         ([m.message("R", b"\0\0\0\x63")], ProtocolError),
         ([OFFER, CONTINUE, m.error("password authentication failed", "28P01", "FATAL")], OperationalError),
@@ -280,4 +285,4 @@ def test_nothing_of_the_password_goes_out_or_stays() -> None:
 
 
 def test_the_table_of_mechanisms() -> None:
-    assert list(MECHANISMS) == [scram.MECHANISM]
+    assert list(MECHANISMS) == ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"]

@@ -55,6 +55,7 @@ class BaseConnection(Generic[Row]):
     NotSupportedError = errors.NotSupportedError
 
     row_factory: RowFactory[Row]
+    _driver: Any
 
     def __init__(self, session: Session, target: Target) -> None:
         self._session = session

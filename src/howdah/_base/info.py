@@ -76,6 +76,26 @@ class ConnectionInfo:
             return TransactionStatus.ACTIVE
         return _STATUS.get(session.transaction_status, TransactionStatus.UNKNOWN)
 
+    @property
+    def ssl_in_use(self) -> bool:
+        """Whether the connection is under TLS."""
+        return self._connection._driver.tls is not None
+
+    @property
+    def ssl_attribute_names(self) -> list[str]:
+        """The names that ``ssl_attribute`` knows; none without TLS."""
+        tls = self._connection._driver.tls
+        return [] if tls is None else list(tls.attributes)
+
+    def ssl_attribute(self, name: str) -> str | None:
+        """A fact of the TLS session, as libpq's PQsslAttribute: library, protocol, key_bits, cipher, compression, alpn.
+
+        None without TLS and for other names.
+        """
+        tls = self._connection._driver.tls
+        fact: str | None = None if tls is None else tls.attributes.get(name)
+        return fact
+
     def parameter_status(self, name: str) -> str | None:
         """A setting the server reports (manual, "Asynchronous Operations"), None when it reports no such one."""
         return self._connection._session.parameters.get(name)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from howdah.auth import scram
+from howdah.auth.scram import Scram
+from howdah.config.auth import SCRAM, SCRAM_PLUS
 
-# the SASL mechanisms, the preferred one first
-MECHANISMS = {scram.MECHANISM: scram.Scram}
+# the SASL mechanisms; config.auth says which of those on offer is used
+MECHANISMS = {SCRAM_PLUS: Scram, SCRAM: Scram}

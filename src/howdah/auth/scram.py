@@ -5,6 +5,9 @@
     client-final    c=biws,r=<nonce + theirs>,p=<proof>
     server-final    v=<signature>
 
+SCRAM-SHA-256-PLUS has ``p=tls-server-end-point,,`` in place of ``n,,`` and, in ``c=``, the hash of the server's certificate
+behind it: an exchange passed on from another TLS session does not fit. ``y,,`` says that the client could have done so.
+
 The exchange is over only when the server's signature was verified: a server that says AuthenticationOk before it has
 proved that it knows the password is refused. The password is never kept here longer than the hash takes.
 """
@@ -20,7 +23,6 @@ from binascii import Error as Base64Error
 from howdah.auth.saslprep import saslprep
 from howdah.errors import OperationalError, ProtocolError
 
-MECHANISM = "SCRAM-SHA-256"
 # reliability rule R16: refused before any hashing; a million rounds take about a third of a second
 MAX_ITERATIONS = 1_000_000
 MAX_NONCE_BYTES = 1024
@@ -29,14 +31,19 @@ PRINTABLE = frozenset(range(0x21, 0x7F)) - {0x2C}
 
 
 class Scram:
-    """One exchange. Call ``first``, then ``challenge``, ``salted`` with ``work()``'s result, then ``verify``."""
+    """One exchange. Call ``first``, then ``challenge``, ``final`` with ``work()``'s result, then ``verify``.
 
-    def __init__(self, password: str) -> None:
+    ``header`` is the GS2 header (RFC 5802, section 7), ``binding`` the data that a ``p=`` in it announces.
+    """
+
+    def __init__(self, password: str | None, header: bytes = b"n,,", binding: bytes = b"") -> None:
         if not password:
             raise OperationalError("the server asks for a password (SCRAM-SHA-256) but none was given")
         self._password = saslprep(password).encode("utf-8")
         self.nonce = b64encode(os.urandom(18))
         self.verified = False
+        self._header = header
+        self._binding = b64encode(header + binding)
         self._first_bare = b"n=,r=" + self.nonce
         self._server_first = b""
         self._server_nonce = b""
@@ -46,7 +53,7 @@ class Scram:
 
     def first(self) -> bytes:
         """client-first-message."""
-        return b"n,," + self._first_bare
+        return self._header + self._first_bare
 
     def challenge(self, message: bytes) -> None:
         """Reads server-first-message. Raises ProtocolError when it is none, or goes beyond the caps."""
@@ -80,7 +87,7 @@ class Scram:
     def final(self, salted: bytes) -> bytes:
         """client-final-message from ``work``'s result."""
         self._password = b""
-        without_proof = b"c=biws,r=" + self._server_nonce
+        without_proof = b"c=" + self._binding + b",r=" + self._server_nonce
         auth_message = b",".join((self._first_bare, self._server_first, without_proof))
         client_key = _hmac(salted, b"Client Key")
         signature = _hmac(hashlib.sha256(client_key).digest(), auth_message)

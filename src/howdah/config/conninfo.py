@@ -7,12 +7,20 @@ password; ``Target`` keeps the password where no repr, pickle or format reaches 
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from howdah.config.auth import AuthSettings
+from howdah.config.environment import settings_of_environment, startup_parameters_of_environment
+from howdah.config.pgpass import default_passfile, find_password
+from howdah.config.tls import TlsSettings
 from howdah.errors import NotSupportedError, ProgrammingError
 
+if TYPE_CHECKING:
+    import ssl
+
 DEFAULT_PORT = 5432
-# seconds for the whole connect: name look-up, TCP and authentication together
+# seconds for the whole connect: name look-up, TCP, TLS and authentication together
 DEFAULT_CONNECT_TIMEOUT_S = 10.0
 SOCKET_FOLDERS = ("/var/run/postgresql", "/tmp")
 
@@ -24,38 +32,76 @@ KEYS = {
     "dbname": "database",
     "user": "role",
     "password": "password",
+    "passfile": "file with passwords, ~/.pgpass by default",
     "connect_timeout": "seconds for the whole connect, 0 for no limit",
     "application_name": "shown in pg_stat_activity",
     "fallback_application_name": "application_name where none is set",
     "client_encoding": "UTF8 only",
     "options": "command-line options for the session",
-    "sslmode": "disable, allow or prefer (TLS is not built yet)",
+    "sslmode": "disable, allow, prefer, require, verify-ca or verify-full",
+    "sslnegotiation": "postgres, or direct: TLS from the first byte (PostgreSQL 17)",
+    "sslrootcert": "file with the authorities to trust, or system for the system's",
+    "sslcert": "file with the client's certificate",
+    "sslkey": "file with its key",
+    "sslpassword": "password of an encrypted key",
+    "sslsni": "0: do not tell the server the host name in the handshake",
+    "ssl_min_protocol_version": "TLSv1.2 by default",
+    "ssl_max_protocol_version": "no limit by default",
+    "channel_binding": "disable, prefer or require",
+    "require_auth": "authentication methods that may be used",
+    "keepalives": "0: no TCP keepalives",
+    "keepalives_idle": "seconds of silence before the first one",
+    "keepalives_interval": "seconds between them",
+    "keepalives_count": "how many may be lost",
+    "tcp_user_timeout": "milliseconds that sent data may stay unacknowledged",
 }
+# settings that no text may show
+SECRETS = frozenset(("password", "sslpassword"))
 # C's isspace in ASCII, as libpq splits its strings
 SPACES = " \t\n\r\v\f"
 ALIASES = {"database": "dbname", "username": "user", "ssl": "sslmode"}
-PLAIN_SSLMODES = ("disable", "allow", "prefer")
-TLS_SSLMODES = ("require", "verify-ca", "verify-full")
+# the socket options of TCP, each a whole number; 0 or less is the system's default
+KEEPALIVE_OPTIONS = {
+    "keepalives_idle": "TCP_KEEPIDLE",
+    "keepalives_interval": "TCP_KEEPINTVL",
+    "keepalives_count": "TCP_KEEPCNT",
+}
 
 
 class Target:
-    """Everything a dial needs. ``address`` is for messages; the password is in no repr."""
+    """Everything a dial needs. ``address`` is for messages; the password is in no repr.
 
-    __slots__ = ("_password", "connect_timeout_s", "dbname", "host", "hostaddr", "parameters", "port", "user")
+    ``socket_options`` are numbers by the names that the module ``socket`` has for them.
+    """
 
-    def __init__(self, values: dict[str, str]) -> None:
-        self._password = values.get("password") or None
+    __slots__ = (
+        "_password",
+        "auth",
+        "connect_timeout_s",
+        "dbname",
+        "host",
+        "hostaddr",
+        "parameters",
+        "port",
+        "socket_options",
+        "tls",
+        "user",
+    )
+
+    def __init__(self, values: dict[str, str], ssl_context: ssl.SSLContext | None = None) -> None:
         self.hostaddr = values.get("hostaddr") or None
         self.port = _port(values.get("port"))
         self.host = values.get("host") or self.hostaddr or _default_host(self.port)
         self.user = values.get("user") or _os_user()
         self.dbname = values.get("dbname") or self.user
         self.connect_timeout_s = _timeout(values.get("connect_timeout"))
-        mode = values.get("sslmode") or "prefer"
-        if mode in TLS_SSLMODES:
-            raise NotSupportedError(f"sslmode={mode} needs TLS, which this version of howdah does not speak yet")
-        if mode not in PLAIN_SSLMODES:
-            raise ProgrammingError(f"sslmode must be one of {', '.join(PLAIN_SSLMODES + TLS_SSLMODES)}")
+        self.tls = TlsSettings(values, ssl_context)
+        self.auth = AuthSettings(values.get("require_auth"), values.get("channel_binding"))
+        self.socket_options = _socket_options(values)
+        self._password = values.get("password") or self._password_of_file(values.get("passfile"))
+        for secret in (self._password, self.tls.key_password):
+            if secret and not _is_text(secret):
+                raise ProgrammingError("a password holds a NUL character or a lone surrogate: it cannot be sent")
         encoding = values.get("client_encoding")
         if encoding and encoding.upper().replace("-", "") not in ("UTF8", "UNICODE", "AUTO"):
             raise NotSupportedError("client_encoding is always UTF8: howdah encodes and decodes text itself")
@@ -65,6 +111,13 @@ class Target:
             self.parameters["application_name"] = name
         if values.get("options"):
             self.parameters["options"] = values["options"]
+
+    def _password_of_file(self, path: str | None) -> str | None:
+        host = self.host
+        # a line for localhost also means the default folders of the Unix socket, as in libpq
+        names = (host, "localhost") if host in SOCKET_FOLDERS else (host,)
+        named = bool(path) and path != os.environ.get("PGPASSFILE")
+        return find_password(path or default_passfile(), named, names, self.port, self.dbname, self.user) or None
 
     def __reduce__(self) -> str:
         raise TypeError("a connection target cannot be pickled: it holds a password")
@@ -116,6 +169,36 @@ def _timeout(value: str | None) -> float | None:
     if seconds != seconds or seconds == float("inf"):
         raise ProgrammingError("connect_timeout must be a number of seconds")
     return seconds if seconds > 0 else None
+
+
+def _is_text(value: str) -> bool:
+    try:
+        return b"\0" not in value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+
+
+def _socket_options(values: dict[str, str]) -> dict[str, int]:
+    options = {}
+    if _whole_number(values, "keepalives", 1):
+        options["SO_KEEPALIVE"] = 1
+        for key, name in KEEPALIVE_OPTIONS.items():
+            options[name] = _whole_number(values, key, 0)
+    options["TCP_USER_TIMEOUT"] = _whole_number(values, "tcp_user_timeout", 0)
+    return {name: value for name, value in options.items() if value > 0}
+
+
+def _whole_number(values: dict[str, str], key: str, default: int) -> int:
+    value = values.get(key)
+    if not value:
+        return default
+    try:
+        number = int(value)
+    except ValueError:
+        number = 1 << 31
+    if not -(1 << 31) <= number < 1 << 31:
+        raise ProgrammingError(f"{key} must be a whole number")
+    return number
 
 
 def _default_host(port: int) -> str:
@@ -278,5 +361,10 @@ def _decode(text: str, what: str) -> str:
 
 
 def target_of(conninfo: str, kwargs: dict[str, object]) -> Target:
-    """What ``connect`` was given, read and checked."""
-    return Target(conninfo_to_dict(conninfo, **kwargs))
+    """What ``connect`` was given, read and checked; the environment stands in for what was not."""
+    context: Any = kwargs.pop("ssl_context", None)
+    given = conninfo_to_dict(conninfo, **kwargs)
+    values = {key: value for key, value in settings_of_environment().items() if key in KEYS}
+    target = Target({**values, **given}, context)
+    target.parameters.update(startup_parameters_of_environment())
+    return target

@@ -172,6 +172,16 @@ class Session:
     def __reduce__(self):
         raise TypeError("a session cannot be pickled")
 
+    def restart(self) -> None:
+        """Forgets a connect that failed, for the next attempt; what the program set stays. Not for a used session."""
+        begin = self.begin
+        prepare_threshold = self.prepare_threshold
+        hook = self.hook
+        self.__init__()
+        self.begin = begin
+        self.prepare_threshold = prepare_threshold
+        self.hook = hook
+
     # -- what a driver calls
 
     def get_buffer(self, sizehint=-1):

@@ -1,28 +1,31 @@
 """The first operation of a session: StartupMessage, authentication, and the server's greeting up to ReadyForQuery.
 
-The server decides what is asked for; what is answered is decided here. A password is sent only through SCRAM, whose
-other half is checked: AuthenticationOk counts only when nothing was asked (trust) or when the server's proof was
-verified. The slow hash is handed to the driver as ``work`` so that an event loop need not wait for it.
+The server decides what is asked for; what is answered is decided by the policy (config.auth). SCRAM's other half is always
+checked: once begun, AuthenticationOk counts only when the server's proof was verified. The slow hash is handed to the
+driver as ``work`` so that an event loop need not wait for it.
 """
 
 from __future__ import annotations
 
+from howdah.config.auth import AuthPolicy
 from howdah.core.operation import STARTUP, Operation
 from howdah.core.session import MAX_PROCESS_ID
 from howdah.errors import NotSupportedError, OperationalError, ProtocolError
 from howdah.wire import backend
-from howdah.wire.frontend import write_password, write_sasl_initial, write_startup
+from howdah.wire.frontend import cstring, write_password, write_sasl_initial, write_startup
 from howdah.wire.limits import MAX_MESSAGE_BYTES
 
 AUTH_OK = 0
+AUTH_CLEARTEXT = 3
+AUTH_MD5 = 5
 AUTH_SASL = 10
 AUTH_SASL_CONTINUE = 11
 AUTH_SASL_FINAL = 12
 
+SALT_BYTES = 4
+
 OTHER_METHODS = {
     2: "Kerberos V5",
-    3: "a cleartext password",
-    5: "an MD5 password",
     6: "SCM credentials",
     7: "GSSAPI",
     9: "SSPI",
@@ -32,12 +35,15 @@ OTHER_METHODS = {
 class Startup(Operation):
     """``work`` is set while a hash is to be computed: call it, then ``resume`` with its result."""
 
-    __slots__ = ("challenged", "mechanism", "parameters", "password", "scram", "work")
+    __slots__ = ("challenged", "mechanism", "method", "parameters", "password", "policy", "scram", "work")
 
-    def __init__(self, parameters: dict, password: str | None) -> None:
+    def __init__(self, parameters: dict, password: str | None, policy: AuthPolicy | None = None) -> None:
         super().__init__(bytes((STARTUP,)))
         self.parameters = parameters
         self.password = password
+        self.policy = policy or AuthPolicy()
+        # what the server asked for, "" while it has asked for nothing
+        self.method = ""
         self.scram = None
         self.mechanism = None
         self.work = None
@@ -83,22 +89,20 @@ class Startup(Operation):
                     "the server said that authentication is over before it proved that it knows the password: "
                     "it may not be the server it claims to be"
                 )
+            self.policy.finish(self.method or "none", self.mechanism)
             session.authenticated = True
             self.password = None
             session.max_message_bytes = MAX_MESSAGE_BYTES
-        elif code == AUTH_SASL and self.scram is None:
+        elif code == AUTH_SASL and not self.method:
             from howdah.auth import MECHANISMS  # hashlib and OpenSSL behind it load when a server asks for them
 
-            offered = backend.read_sasl_mechanisms(rest)
-            chosen = next((name for name in MECHANISMS if name in offered), None)
-            if chosen is None:
-                raise NotSupportedError(
-                    f"the server offers the SASL mechanisms {', '.join(offered) or 'none'}; howdah speaks {', '.join(MECHANISMS)}"
-                )
-            self.mechanism = chosen
-            self.scram = MECHANISMS[chosen](self.password)
+            self.method = "scram-sha-256"
+            self.mechanism, header, binding = self.policy.choose_sasl(backend.read_sasl_mechanisms(rest))
+            self.scram = MECHANISMS[self.mechanism](self.password, header, binding)
             self.password = None
-            write_sasl_initial(session.outbuf, chosen, self.scram.first())
+            write_sasl_initial(session.outbuf, self.mechanism, self.scram.first())
+        elif code in (AUTH_CLEARTEXT, AUTH_MD5) and not self.method:
+            self.send_secret(session, "password" if code == AUTH_CLEARTEXT else "md5", rest)
         elif code == AUTH_SASL_CONTINUE and self.scram is not None and self.work is None and not self.challenged:
             self.scram.challenge(rest)
             self.work = self.scram.work
@@ -111,6 +115,23 @@ class Startup(Operation):
             )
         else:
             raise ProtocolError(f"the server sent authentication request {code} out of place")
+
+    def send_secret(self, session, method: str, rest: bytes) -> None:
+        """Answers a request for a cleartext or an MD5 password, if the policy lets it."""
+        if len(rest) != (SALT_BYTES if method == "md5" else 0):
+            raise ProtocolError(f"an authentication request with {len(rest)} bytes behind its code")
+        self.method = method
+        self.policy.permit_secret(method)
+        if not self.password:
+            raise OperationalError("the server asks for a password but none was given")
+        if method == "md5":
+            from howdah.auth.md5 import md5_response
+
+            answer = md5_response(self.password, self.parameters["user"], rest)
+        else:
+            answer = cstring(self.password, "the password")
+        self.password = None
+        write_password(session.outbuf, answer + b"\0")
 
     def resume(self, session, salted: bytes) -> None:
         """Goes on with the result of ``work``."""

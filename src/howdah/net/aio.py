@@ -18,7 +18,8 @@ from howdah.core.session import Session
 from howdah.core.startup import Startup
 from howdah.errors import ConnectionTimeout, OperationalError
 from howdah.net.aio_wire import AioWire, Lock, Waiter
-from howdah.net.blocking import MAX_ROUND_TRIP_S
+from howdah.net.attempt import SSL_REQUEST_MESSAGE, Attempt, check_nothing_follows
+from howdah.net.blocking import MAX_ROUND_TRIP_S, connection_lost
 from howdah.net.dial import (
     numeric_addresses,
     prepare_socket,
@@ -32,6 +33,10 @@ from howdah.wire.frontend import cancel_request
 
 if TYPE_CHECKING:
     from howdah.config.conninfo import Target
+
+
+# what asyncio is told where connect_timeout=0: it knows no handshake without a limit
+NO_HANDSHAKE_LIMIT_S = 86400.0
 
 
 async def wait_for_turn(lock: Lock) -> None:
@@ -50,7 +55,9 @@ async def wait_for_turn(lock: Lock) -> None:
 
 
 class AioDriver(AioWire, asyncio.BufferedProtocol):
-    """One connection's driver."""
+    """One connection's driver. ``tls`` is what the handshake agreed (net.tls.TlsFacts), None in clear."""
+
+    tls: Any = None
 
     async def leave(self, operation: Operation, exc: BaseException | None) -> None:
         """Its caller leaves an operation in the middle, by ``exc``, or its deadline has passed (None).
@@ -105,7 +112,10 @@ class AioDriver(AioWire, asyncio.BufferedProtocol):
         with socket.socket(sock.family, socket.SOCK_STREAM) as courier:
             courier.setblocking(False)
             await self.loop.sock_connect(courier, sock.getpeername())
-            await self.loop.sock_sendall(courier, cancel_request(session.backend_pid, session.backend_key))
+            message = cancel_request(session.backend_pid, session.backend_key)
+            if self.tls is not None:
+                return await deliver_in_tls(self.loop, courier, self.tls, message)
+            await self.loop.sock_sendall(courier, message)
             return await self.loop.sock_recv(courier, 64) == b""
 
     async def close(self) -> None:
@@ -121,6 +131,9 @@ class AioDriver(AioWire, asyncio.BufferedProtocol):
                 self.transport.close()
                 if self.transport.get_write_buffer_size():
                     self.transport.abort()
+                elif self.tls is not None:
+                    # TLS's own good-bye would wait for the server's; once ours is out there is nothing to wait for
+                    self.loop.call_soon(self.transport.abort)
             self.wake_all()
         await asyncio.shield(self.gone)
 
@@ -171,7 +184,7 @@ async def dial(loop: asyncio.AbstractEventLoop, target: Target, deadline: float 
         try:
             sock.setblocking(False)
             await asyncio.wait_for(loop.sock_connect(sock, address), remaining(deadline))
-            prepare_socket(sock)
+            prepare_socket(sock, target)
             return sock
         except (ConnectionTimeout, asyncio.TimeoutError):
             sock.close()
@@ -185,22 +198,101 @@ async def dial(loop: asyncio.AbstractEventLoop, target: Target, deadline: float 
     raise refused(target, errors)
 
 
+async def ask_for_tls(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> bytes:
+    """The server's answer to SSLRequest, one byte and no more.
+
+    On the socket itself, before there is a transport, which would read whatever is there.
+    """
+    await loop.sock_sendall(sock, SSL_REQUEST_MESSAGE)
+    return await loop.sock_recv(sock, 1)
+
+
+async def deliver_in_tls(loop: asyncio.AbstractEventLoop, courier: socket.socket, tls: Any, message: bytes) -> bool:
+    """Sends ``message`` under the TLS that a session has, and waits for the end of the stream. Raises OSError."""
+    if not tls.direct and await ask_for_tls(loop, courier) != b"S":
+        return False  # never in clear
+    reader, writer = await asyncio.open_connection(sock=courier, ssl=tls.context, server_hostname=tls.server_name or "")
+    try:
+        writer.write(message)
+        return await reader.read(64) == b""
+    finally:
+        writer.transport.abort()
+
+
+async def open_transport(driver: AioDriver, sock: socket.socket, attempt: Attempt, deadline: float | None) -> None:
+    """Has the loop watch ``sock`` for ``driver``, after a TLS handshake if the attempt says so and the server agrees."""
+    loop = driver.loop
+    target = attempt.target
+    if not attempt.secure:
+        await _attach(driver, sock)
+        return
+    from howdah.net.tls import TlsFacts, handshake_failed, make_context, server_name
+
+    context = make_context(target.tls, attempt.mode)
+    if not target.tls.direct:
+        if not attempt.accepts(await ask_for_tls(loop, sock)):
+            await _attach(driver, sock)
+            return
+        check_nothing_follows(sock)
+    name = server_name(target, context)
+    try:
+        await loop.create_connection(
+            lambda: driver,
+            sock=sock,
+            ssl=context,
+            server_hostname=name or "",
+            ssl_handshake_timeout=remaining(deadline) or NO_HANDSHAKE_LIMIT_S,
+        )
+    except (OSError, ValueError) as exc:
+        remaining(deadline)  # over: then it was that
+        raise handshake_failed(target, exc) from exc
+    driver.tls = TlsFacts(driver.transport.get_extra_info("ssl_object"), context, name, target.tls.direct)
+    driver.tls.check()
+
+
 async def connect(target: Target, session: Session, news: Callable[[], None]) -> AioDriver:
     """Dials ``target`` and starts ``session`` on it, all within the target's connect_timeout."""
-    loop = asyncio.get_running_loop()
-    began = time.monotonic()
     deadline = None
     if target.connect_timeout_s is not None:
-        deadline = began + target.connect_timeout_s
-    sock = await dial(loop, target, deadline)
+        deadline = time.monotonic() + target.connect_timeout_s
+    attempt = Attempt(target)
+    while True:
+        try:
+            driver = await open_session(attempt, session, news, deadline)
+            break
+        except OperationalError as exc:
+            attempt.fall_back(exc, session)
+    attempt.warn(driver.tls)
+    return driver
+
+
+async def open_session(
+    attempt: Attempt, session: Session, news: Callable[[], None], deadline: float | None
+) -> AioDriver:
+    """One attempt: dials, asks for TLS if the attempt says so, logs in; the twin of net.blocking.open_session."""
+    target = attempt.target
+    began = time.monotonic()
+    sock = await dial(asyncio.get_running_loop(), target, deadline)
     driver = AioDriver(session, news)
     driver.round_trip_s = min(time.monotonic() - began, MAX_ROUND_TRIP_S)
     try:
-        await _attach(driver, sock)
+        attempt.meet(sock)
+        await asyncio.wait_for(open_transport(driver, sock, attempt, deadline), remaining(deadline))
+    except (asyncio.TimeoutError, TimeoutError, ConnectionTimeout) as exc:
+        sock.close()
+        if deadline is None:  # the system's own limit
+            raise connection_lost(exc) from exc
+        raise timed_out(target, "starting TLS") from None
+    except OSError as exc:
+        sock.close()
+        raise connection_lost(exc) from exc
     except BaseException:
+        driver.drop()
         sock.close()
         raise
-    startup = Startup(target.parameters, target.password)
+    tls = driver.tls
+    startup = Startup(target.parameters, target.password, attempt.policy(tls and tls.certificate))
+    attempt.startup = startup
     driver.startup = startup
     try:
         startup.begin(session)

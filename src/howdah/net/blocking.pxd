@@ -9,6 +9,7 @@ cdef class BlockingDriver:
     cdef readonly Session session
     cdef public object sock
     cdef readonly object news
+    cdef readonly object tls
     cdef public double round_trip_s
     cdef object poller
     cdef object unsent

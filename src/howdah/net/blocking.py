@@ -9,7 +9,8 @@ the kernel, or given to it, and nobody knows how many. Compiled code sees an exc
 when the call moved nothing: Python runs signal handlers inside the call when it was interrupted in its wait, and then
 only between bytecodes, of which there are none here. The pure build has bytecodes everywhere; there the wait is
 always ``poll``'s, and ``in_io`` is true from a read or write that cannot wait until its count is booked. An exception that
-leaves while ``in_io`` is true closes the connection; any other lets it live on (core/recovery.py).
+leaves while ``in_io`` is true closes the connection; any other lets it live on (core/recovery.py). Under TLS it is the same
+in both builds: OpenSSL takes bytes and counts later.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from howdah.core.operation import Operation
 from howdah.core.session import Session
 from howdah.core.startup import Startup
 from howdah.errors import ConnectionTimeout, Error, InterfaceError, OperationalError
+from howdah.net.attempt import Attempt
 from howdah.net.cancel import send_cancel
 from howdah.net.dial import dial, remaining, timed_out
 
@@ -51,14 +53,15 @@ class BlockingDriver:
     """Moves bytes between one socket and one session. Not thread-safe: the connection's lock is around it.
 
     ``round_trip_s`` is how far away the server is: how long the dial took, at most MAX_ROUND_TRIP_S. ``unsent`` is what of
-    the requests written has not left yet.
+    the requests written has not left yet. ``tls`` is what the handshake agreed (net.tls.TlsFacts), None in clear.
     """
 
-    __slots__ = ("in_io", "news", "poller", "round_trip_s", "session", "sock", "unsent")
+    __slots__ = ("in_io", "news", "poller", "round_trip_s", "session", "sock", "tls", "unsent")
 
-    def __init__(self, session: Session, sock: socket.socket, news: Callable[[], None]) -> None:
+    def __init__(self, session: Session, sock: Any, news: Callable[[], None]) -> None:
         self.session = session
         self.sock = sock
+        self.tls: Any = getattr(sock, "facts", None)
         self.news = news
         self.round_trip_s = 0.0
         self.poller: Any = None
@@ -80,7 +83,7 @@ class BlockingDriver:
             data = session.data_to_send()
             if hook is not None:
                 operation.sent_at = time.monotonic()
-            if cython.compiled and operation.deadline is None and len(data) <= SMALL_BYTES:
+            if cython.compiled and operation.deadline is None and self.tls is None and len(data) <= SMALL_BYTES:
                 self.unsent = data
                 count = self.sock.send(data)
                 operation.sent = True
@@ -152,6 +155,8 @@ class BlockingDriver:
                     else:
                         session.receive_eof()
                 elif writable:
+                    if self.tls is not None:
+                        operation.sent = True  # a part of it may leave also where send() says: later
                     count = self.sock.send(self.unsent, MSG_DONTWAIT)
                     operation.sent = True
                     self.unsent = self.unsent[count:]
@@ -161,6 +166,8 @@ class BlockingDriver:
 
     def wait(self, want_write: bool, deadline: float | None) -> tuple[int, int]:
         """Waits for the socket, at most until ``deadline``. Raises DeadlinePassed."""
+        if self.tls is not None and self.sock.pending():
+            return select.POLLIN, 0  # decrypted already: poll knows nothing of it
         if self.poller is None:
             self.poller = select.poll()
         events = select.POLLIN | select.POLLOUT if want_write else select.POLLIN
@@ -255,8 +262,10 @@ class BlockingDriver:
         return self.sock.fileno()
 
 
-def connection_lost(exc: OSError) -> Error:
-    error = OperationalError(f"the connection to the server was lost: {(exc.strerror or str(exc)).lower()}")
+def connection_lost(exc: Exception) -> Error:
+    reason = getattr(exc, "reason", None)  # OpenSSL's word for an error of TLS
+    why = "TLS: " + str(reason).replace("_", " ") if reason else getattr(exc, "strerror", None) or str(exc)
+    error = OperationalError(f"the connection to the server was lost: {why.lower()}")
     error.__cause__ = exc
     return error
 
@@ -266,11 +275,47 @@ def connect(target: Target, session: Session, news: Callable[[], None]) -> Block
     deadline = None
     if target.connect_timeout_s is not None:
         deadline = time.monotonic() + target.connect_timeout_s
+    attempt = Attempt(target)
+    while True:
+        try:
+            driver = open_session(attempt, session, news, deadline)
+            break
+        except OperationalError as exc:
+            attempt.fall_back(exc, session)
+    attempt.warn(driver.tls)
+    return driver
+
+
+def open_session(
+    attempt: Attempt, session: Session, news: Callable[[], None], deadline: float | None
+) -> BlockingDriver:
+    """One attempt: dials, asks for TLS if the attempt says so, logs in."""
+    target = attempt.target
     began = time.monotonic()
-    sock = dial(target, deadline)
+    sock: Any = dial(target, deadline)
+    round_trip_s = min(time.monotonic() - began, MAX_ROUND_TRIP_S)
+    try:
+        attempt.meet(sock)
+        if attempt.secure:
+            from howdah.net.tls import secure
+
+            sock = secure(sock, attempt, deadline)
+    except (TimeoutError, ConnectionTimeout) as exc:
+        sock.close()
+        if deadline is None:  # the system's own limit
+            raise connection_lost(exc) from exc
+        raise timed_out(target, "starting TLS") from None
+    except OSError as exc:
+        sock.close()
+        raise connection_lost(exc) from exc
+    except BaseException:
+        sock.close()
+        raise
     driver = BlockingDriver(session, sock, news)
-    driver.round_trip_s = min(time.monotonic() - began, MAX_ROUND_TRIP_S)
-    startup = Startup(target.parameters, target.password)
+    driver.round_trip_s = round_trip_s
+    tls = driver.tls
+    startup = Startup(target.parameters, target.password, attempt.policy(tls and tls.certificate))
+    attempt.startup = startup
     startup.deadline = deadline
     try:
         startup.begin(session)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from howdah.wire.frontend import cancel_request
 
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from howdah.core.session import Session
 
 
-def send_cancel(sock: socket.socket, session: Session, until: float) -> bool:
+def send_cancel(sock: Any, session: Session, until: float) -> bool:
     """Asks the server that ``sock`` is connected to to cancel; waits until it has taken it, at most ``until``.
+
+    Under TLS when the session is.
 
     False when the request could not be delivered, or the session has no key for one.
     """
@@ -28,7 +30,13 @@ def send_cancel(sock: socket.socket, session: Session, until: float) -> bool:
         with socket.socket(sock.family, socket.SOCK_STREAM) as courier:
             courier.settimeout(max(until - time.monotonic(), 0.001))
             courier.connect(peer)
-            courier.sendall(cancel_request(session.backend_pid, session.backend_key))
+            message = cancel_request(session.backend_pid, session.backend_key)
+            tls = getattr(sock, "facts", None)
+            if tls is not None:
+                from howdah.net.tls import deliver_in_tls
+
+                return deliver_in_tls(courier, tls, message, until)
+            courier.sendall(message)
             courier.settimeout(max(until - time.monotonic(), 0.001))
             return courier.recv(64) == b""
     except OSError as exc:

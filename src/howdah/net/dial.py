@@ -117,11 +117,15 @@ def shown_address(sockaddr: tuple[Any, ...]) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def prepare_socket(sock: socket.socket) -> None:
-    """Options of every TCP connection: no delay for small messages, keepalives (see docs/decisions.md)."""
-    if sock.family != getattr(socket, "AF_UNIX", None):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+def prepare_socket(sock: socket.socket, target: Target) -> None:
+    """Options of every TCP connection: no delay for small messages, and keepalives as the settings have them."""
+    if target.is_unix:
+        return
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for name, value in target.socket_options.items():
+        option = getattr(socket, name, None)  # a system without it goes without, as libpq does
+        if option is not None:
+            sock.setsockopt(socket.SOL_SOCKET if name.startswith("SO_") else socket.IPPROTO_TCP, option, value)
 
 
 def dial(target: Target, deadline: float | None) -> socket.socket:
@@ -136,7 +140,7 @@ def dial(target: Target, deadline: float | None) -> socket.socket:
         try:
             sock.settimeout(remaining(deadline))
             sock.connect(address)
-            prepare_socket(sock)
+            prepare_socket(sock, target)
             sock.settimeout(None)
             return sock
         except ConnectionTimeout:
