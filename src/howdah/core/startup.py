@@ -8,8 +8,9 @@ verified. The slow hash is handed to the driver as ``work`` so that an event loo
 from __future__ import annotations
 
 from howdah.core.operation import STARTUP, Operation
+from howdah.core.server_memory import PROCESS_KEY
 from howdah.core.session import MAX_PROCESS_ID
-from howdah.errors import NotSupportedError, OperationalError, ProtocolError
+from howdah.errors import Error, NotSupportedError, OperationalError, ProtocolError
 from howdah.wire import backend
 from howdah.wire.frontend import write_password, write_sasl_initial, write_startup
 from howdah.wire.limits import MAX_MESSAGE_BYTES
@@ -32,7 +33,7 @@ OTHER_METHODS = {
 class Startup(Operation):
     """``work`` is set while a hash is to be computed: call it, then ``resume`` with its result."""
 
-    __slots__ = ("challenged", "mechanism", "parameters", "password", "scram", "work")
+    __slots__ = ("challenged", "key", "mechanism", "memory", "parameters", "password", "salted", "scram", "work")
 
     def __init__(self, parameters: dict, password: str | None) -> None:
         super().__init__(bytes((STARTUP,)))
@@ -42,9 +43,14 @@ class Startup(Operation):
         self.mechanism = None
         self.work = None
         self.challenged = False
+        # what is known of the server, and what SCRAM's slow hash is kept there under
+        self.memory = None
+        self.key = None
+        self.salted = b""
 
     def begin(self, session) -> None:
         """Writes the StartupMessage and queues the operation."""
+        self.memory = session.memory
         mark = session.outbuf.pos
         try:
             write_startup(session.outbuf, session.protocol_version, self.parameters)
@@ -70,6 +76,9 @@ class Startup(Operation):
         if body != b"I":
             raise ProtocolError("the first ReadyForQuery of the session names a transaction")
         session.transaction_status = body[0]
+        if self.memory is not None:
+            self.memory.greeted(session.parameters.get("server_version"), session.pooler_suspected)
+            session.pooler_suspected = self.memory.pooler_suspected
         return True
 
     def on_authentication(self, session, code: int, rest: bytes) -> None:
@@ -83,6 +92,10 @@ class Startup(Operation):
                     "the server said that authentication is over before it proved that it knows the password: "
                     "it may not be the server it claims to be"
                 )
+            if self.key is not None:
+                self.memory.keep_salted_password(self.key, self.salted)
+                self.key = None
+                self.salted = b""
             session.authenticated = True
             self.password = None
             session.max_message_bytes = MAX_MESSAGE_BYTES
@@ -101,9 +114,20 @@ class Startup(Operation):
             write_sasl_initial(session.outbuf, chosen, self.scram.first())
         elif code == AUTH_SASL_CONTINUE and self.scram is not None and self.work is None and not self.challenged:
             self.scram.challenge(rest)
-            self.work = self.scram.work
+            salted = None
+            if self.memory is not None:
+                self.key = self.scram.key(PROCESS_KEY)
+                salted = self.memory.salted_password(self.key)
+            if salted is None:
+                self.work = self.scram.work
+            else:
+                self.resume(session, salted)
         elif code == AUTH_SASL_FINAL and self.challenged and not self.scram.verified:
-            self.scram.verify(rest)
+            try:
+                self.scram.verify(rest)
+            except Error:
+                self.forget_key()
+                raise
         elif code in OTHER_METHODS:
             raise NotSupportedError(
                 f"the server asks for {OTHER_METHODS[code]}, which howdah does not send; "
@@ -116,4 +140,16 @@ class Startup(Operation):
         """Goes on with the result of ``work``."""
         self.work = None
         self.challenged = True
+        self.salted = salted
         write_password(session.outbuf, self.scram.final(salted))
+
+    def fail(self, error: object) -> None:
+        self.forget_key()
+        super().fail(error)
+
+    def forget_key(self) -> None:
+        """The login failed: what was kept for it is not used again."""
+        if self.key is not None:
+            self.memory.forget_salted_password(self.key)
+            self.key = None
+            self.salted = b""
