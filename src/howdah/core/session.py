@@ -86,8 +86,6 @@ from howdah.wire.inbuf import InBuf
 from howdah.wire.limits import MAX_PRE_AUTH_BYTES
 from howdah.wire.outbuf import OutBuf
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
 if not cython.compiled:
     from howdah.wire.bytes import find_nul, read_bytes, read_i32, read_text
 
@@ -405,21 +403,22 @@ class Session:
             head.plan = plan
             if head.remembered and not head.binary and not plan_equals_text(plan):
                 self.refuse_formats(head)
-            self.advance(head)
+            else:
+                self.advance(head)
         else:
             head.begin_result(plan)
         return None
 
     def refuse_formats(self, head):
         """A column is now of a type whose binary form would be read as another value than its text."""
-        head.fail(
-            DataError(
-                "the types of this query's columns changed since it was last described, and its result came in a format that "
-                "cannot be read: it did run; the next time it is read right"
-            )
-        )
         head.discard = True
         self.forget_statement(head.statement)
+        self.advance(head)
+        # in the sink, so that an error of the server comes before it
+        head.sink.error = DataError(
+            "the types of this query's columns changed since it was last described, and its result came in a format that "
+            "cannot be read: it did run; the next time it is read right"
+        )
         return None
 
     def forget_statement(self, statement):
