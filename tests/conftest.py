@@ -199,6 +199,14 @@ def dsn(server: Server | ExternalServer) -> str:
     return server.dsn
 
 
+@pytest.fixture(autouse=True)
+def fresh_memories() -> None:
+    """What one test has taught the driver of a server shall not change what another one sees."""
+    from howdah.core.server_memory import MEMORIES
+
+    MEMORIES.clear()
+
+
 # --- Leaks
 
 

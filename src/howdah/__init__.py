@@ -115,7 +115,7 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(_LAZY[name]), name)
         globals()[name] = value
         return value
-    if name in ("embedded", "rows"):
+    if name in ("embedded", "hooks", "rows"):
         from importlib import import_module
 
         return import_module("howdah." + name)

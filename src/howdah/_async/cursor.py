@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from howdah._base.cursor import BaseCursor
 from howdah._typing import Row
-from howdah.core.execute import execute, execute_many
+from howdah.core.execute import execute, execute_many, may_repeat
+from howdah.errors import Error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,7 +69,15 @@ class AsyncCursor(BaseCursor[Row]):
             operation = execute(conn._session, query, params, self._binary if binary is None else binary, prepare)
             if timeout is not None or conn._timeout is not None:
                 conn._limit(operation, timeout)
-            await conn._driver.run(operation)
+            try:
+                await conn._driver.run(operation)
+            except Error:
+                if not may_repeat(conn._session, operation):
+                    raise
+                refused = operation
+                operation = execute(conn._session, query, params, False, prepare)
+                operation.timeout_s, operation.deadline = refused.timeout_s, refused.deadline
+                await conn._driver.run(operation)
         self._take(operation)
         return self
 

@@ -13,12 +13,17 @@ from typing import TYPE_CHECKING, Any, Generic
 from howdah import errors
 from howdah._base.info import ConnectionInfo
 from howdah._typing import Row
+from howdah.core.server_memory import MEMORIES
 from howdah.core.session import STATUS_IDLE, Session
 from howdah.errors import Diagnostic, InterfaceError, ProgrammingError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from howdah.config.conninfo import Target
     from howdah.core.operation import Operation
+    from howdah.core.record import Recorder
+    from howdah.hooks import Hook
     from howdah.rows import RowFactory
 
 NoticeHandler = Callable[[Diagnostic], None]
@@ -65,6 +70,8 @@ class BaseConnection(Generic[Row]):
         self._deferrable: bool | None = None
         self._timeout: float | None = None
         self._closed = False
+        self._recorder: Recorder | None = None
+        session.memory = MEMORIES.of(target)
         self._notice_handlers: list[NoticeHandler] = []
 
     def __repr__(self) -> str:
@@ -183,6 +190,31 @@ class BaseConnection(Generic[Row]):
             operation.timeout_s = timeout_s
             operation.deadline = time.monotonic() + timeout_s
 
+    def _watch(self, hooks: Sequence[Hook]) -> None:
+        """Puts a recorder in the session, which tells the hooks."""
+        from howdah.core.record import ConnectRecord, Recorder
+
+        target = self._target
+        name = target.parameters.get("application_name")
+        record = ConnectRecord(target.host, target.port, target.dbname, target.user, name)
+        self._recorder = Recorder(hooks, self._session, record, time.monotonic, time.time)
+        self._recorder.connect_begun()
+
+    def _connect_failed(self, exc: BaseException) -> None:
+        if self._recorder is not None:
+            self._recorder.connect_failed(exc)
+
+    def _connect_done(self) -> None:
+        """Tells the hooks, and has the requests recorded from here on."""
+        from howdah.net.peer import peer_address
+
+        recorder = self._recorder
+        assert recorder is not None
+        driver: Any = self._driver  # type: ignore[attr-defined]
+        address = self._target.address if self._target.is_unix else peer_address(driver.fileno())
+        recorder.connect_done(address, getattr(getattr(driver, "tls", None), "version", None))
+        self._session.hook = recorder
+
     def _check_open(self) -> None:
         if self._closed:
             raise InterfaceError("the connection is closed")
@@ -229,3 +261,5 @@ class BaseConnection(Generic[Row]):
                 source=self,
             )
         driver.close_now()
+        if self._recorder is not None and not sys.is_finalizing():
+            self._recorder.connection_closed(None)

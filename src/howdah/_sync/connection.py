@@ -16,10 +16,12 @@ from howdah.errors import Error, InterfaceError
 from howdah.rows import TupleRow, tuple_row
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
     from howdah._typing import Self
     from howdah.config.conninfo import Target
+    from howdah.hooks import Hook
     from howdah.rows import RowFactory
 
 __all__ = ["Connection"]
@@ -50,6 +52,7 @@ class Connection(BaseConnection[Row], SettableProperties):
         autocommit: bool = False,
         prepare_threshold: int | None = 1,
         timeout: float | None = None,
+        hooks: Sequence[Hook] = (),
         row_factory: RowFactory[Row],
         cursor_factory: type[Cursor[Any]] | None = None,
         **kwargs: Any,
@@ -64,6 +67,7 @@ class Connection(BaseConnection[Row], SettableProperties):
         autocommit: bool = False,
         prepare_threshold: int | None = 1,
         timeout: float | None = None,
+        hooks: Sequence[Hook] = (),
         cursor_factory: type[Cursor[Any]] | None = None,
         **kwargs: Any,
     ) -> Connection[TupleRow]: ...
@@ -76,6 +80,7 @@ class Connection(BaseConnection[Row], SettableProperties):
         autocommit: bool = False,
         prepare_threshold: int | None = 1,
         timeout: float | None = None,
+        hooks: Sequence[Hook] = (),
         row_factory: RowFactory[Any] | None = None,
         cursor_factory: type[Cursor[Any]] | None = None,
         **kwargs: Any,
@@ -85,7 +90,8 @@ class Connection(BaseConnection[Row], SettableProperties):
         ``conninfo`` is a URI (``postgresql://user:password@host:port/dbname``) or ``key=value`` pairs; keyword arguments
         (host, port, dbname, user, password, connect_timeout, ...) come on top of it. ``connect_timeout`` is in seconds and
         covers name look-up, TCP and authentication together; 10 by default, 0 for no limit. ``timeout``: how long each
-        statement may take, in seconds; None for no limit.
+        statement may take, in seconds; None for no limit. ``hooks`` are told what the connection does
+        (howdah.hooks).
 
         Raises ProgrammingError for settings that cannot be read, ConnectionTimeout, or OperationalError with the reason
         for each address that was tried; what the server said comes as the class of its SQLSTATE.
@@ -98,7 +104,15 @@ class Connection(BaseConnection[Row], SettableProperties):
         if cursor_factory is not None:
             self.cursor_factory = cursor_factory
         self._compose_begin(bool(autocommit))
-        self._driver = open_driver(target, session, self._news())
+        if hooks:
+            self._watch(hooks)
+        try:
+            self._driver = open_driver(target, session, self._news())
+        except BaseException as exc:
+            self._connect_failed(exc)
+            raise
+        if self._recorder is not None:
+            self._connect_done()
         return self
 
     def close(self) -> None:
@@ -106,7 +120,12 @@ class Connection(BaseConnection[Row], SettableProperties):
         if self._closed:
             return
         self._closed = True
-        self._driver.close()
+        lost = self._session.failure
+        try:
+            self._driver.close()
+        finally:
+            if self._recorder is not None:
+                self._recorder.connection_closed(lost)
 
     def __enter__(self) -> Self:
         return self

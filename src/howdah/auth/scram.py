@@ -84,6 +84,10 @@ class Scram:
         """The slow part, SaltedPassword: it releases the GIL and may run in a thread."""
         return hashlib.pbkdf2_hmac("sha256", self._password, self._salt, self._iterations)
 
+    def key(self, process_key: bytes) -> tuple[bytes, int, bytes]:
+        """All that ``work``'s result depends on, the password as its HMAC under ``process_key``."""
+        return (self._salt, self._iterations, _hmac(process_key, self._password))
+
     def final(self, salted: bytes) -> bytes:
         """client-final-message from ``work``'s result."""
         self._password = b""

@@ -18,9 +18,12 @@ cdef int STATUS_IDLE
 @cython.locals(query=Query, begin=bytes, out=OutBuf, mark=Py_ssize_t, values=list, codecs=list, oids=tuple, operation=Operation)
 cpdef Operation execute(Session session, object text, object params, bint binary, object prepare)
 @cython.locals(statement=Statement, named=bint, steps=bytes, name=bytes, formats=bytes, describe=bint, remembered=bint,
-               operation=Operation, tail=bytes)
+               operation=Operation, tail=bytes, guess=bytes)
 cdef Operation write_statement(Session session, OutBuf out, Query query, list values, list codecs, tuple oids, bint bare,
                                object begin, bint binary, object prepare)
+cdef bytes guess_formats(Session session, Statement statement, str kind)
+@cython.locals(statement=Statement)
+cpdef bint may_repeat(Session session, Operation operation) except -1
 cdef bint plan_fits(Session session, Statement statement, bint binary) except -1
 cdef bint may_prepare(Session session, Statement statement, object prepare) except -1
 cdef int write_begin(OutBuf out, bytes begin) except -1

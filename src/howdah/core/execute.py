@@ -45,6 +45,11 @@ SIMPLE_THEN_SYNC = bytes((SIMPLE, SYNC))
 BIND_EXECUTE = bytes((BIND, EXECUTE))
 SYNC_STEP = bytes((SYNC,))
 
+# kinds of statements that only read, functions aside
+READING = frozenset({"SELECT", "VALUES", "TABLE"})
+# a number of formats that is not the number of columns; a type with no binary output
+REFUSED_FORMATS = frozenset({"08P01", "42883"})
+
 
 def execute(session, text, params, binary, prepare) -> Operation:
     """Writes one statement and queues its operation.
@@ -54,6 +59,8 @@ def execute(session, text, params, binary, prepare) -> Operation:
     anything is queued.
     """
     session.check_usable()
+    if session.hook is not None:
+        session.hook.begin()
     query = read_query(text, params is not None)
     begin = session.begin if session.transaction_status == STATUS_IDLE else None
     out = session.outbuf
@@ -77,6 +84,8 @@ def execute(session, text, params, binary, prepare) -> Operation:
     operation.query = query
     operation.bytes_out = out.pos - mark
     session.submit(operation)
+    if session.hook is not None:
+        session.hook.written(operation, mark, oids, values, query.sql, None)
     return operation
 
 
@@ -91,7 +100,10 @@ def write_statement(session, out, query, values, codecs, oids, bare, begin, bina
     if begin is not None:
         write_begin(out, begin)
         steps = BEGIN_STEPS
-    if bare and not named and not binary:
+    guess = b""
+    if statement is not None and not statement.described and session.memory is not None and not binary:
+        guess = guess_formats(session, statement, query.kind)
+    if bare and not named and not binary and not guess:
         if not query.sql:
             raise ProgrammingError("the query is empty")
         write_query(out, query.sql)
@@ -118,6 +130,9 @@ def write_statement(session, out, query, values, codecs, oids, bare, begin, bina
                 describe = False
             else:
                 formats = choose_formats(statement.columns, session.registry.by_oid, binary)
+        elif guess:
+            remembered = True
+            formats = guess
         if named:
             name = statement.make_name()
             remembered = remembered or statement.prepared
@@ -147,6 +162,37 @@ def write_statement(session, out, query, values, codecs, oids, bare, begin, bina
     if not describe:
         operation.plan = statement.plan
     return operation
+
+
+def guess_formats(session, statement, kind: str) -> bytes:
+    """The result formats for a statement that is new here and was described on another connection; b"" when it was not.
+
+    Only for statements that change nothing: should the memory be stale in a way that is found after the statement ran, one
+    error is all that comes of it.
+    """
+    statement.guessed = False
+    if kind not in READING:
+        return b""
+    columns = session.memory.columns_of(statement.sql, statement.oids)
+    if columns is None:
+        return b""
+    formats = choose_formats(columns, session.registry.by_oid, False)
+    statement.guessed = formats != b""
+    return formats
+
+
+def may_repeat(session, operation) -> bool:
+    """Whether a request that failed may be sent once more: the server refused the formats that were guessed for it, at Bind or
+    before its first row, and no transaction is open in which it would be missed."""
+    statement = operation.statement
+    if statement is None or not statement.guessed:
+        return False
+    statement.guessed = False
+    if session.closed or session.transaction_status != STATUS_IDLE or operation.error.sqlstate not in REFUSED_FORMATS:
+        return False
+    if session.hook is not None:
+        session.hook.repeat()
+    return True
 
 
 def write_bind(out, name: bytes, codecs: list, values, result_formats: bytes) -> None:
@@ -238,12 +284,16 @@ def oids_of(codecs: list) -> tuple:
 def run_sql(session, sql: bytes) -> Operation:
     """A statement of our own (COMMIT, ROLLBACK) in the simple protocol."""
     session.check_usable()
+    if session.hook is not None:
+        session.hook.begin()
     out = session.outbuf
     mark = out.pos
     write_query(out, sql)
     operation = Operation(SIMPLE_STEP)
     operation.bytes_out = out.pos - mark
     session.submit(operation)
+    if session.hook is not None:
+        session.hook.written(operation, mark, (), None, sql, None)
     return operation
 
 
@@ -254,6 +304,8 @@ def execute_many(session, text, rows: list) -> Operation:
     Rows that a RETURNING gives are counted, not kept.
     """
     session.check_usable()
+    if session.hook is not None:
+        session.hook.begin()
     query = read_query(text, True)
     begin = session.begin if session.transaction_status == STATUS_IDLE else None
     if not query.single:
@@ -305,6 +357,8 @@ def execute_many(session, text, rows: list) -> Operation:
     operation.query = query
     operation.bytes_out = out.pos - mark
     session.submit(operation)
+    if session.hook is not None:
+        session.hook.written(operation, mark, current, batch, query.sql, len(batch))
     return operation
 
 

@@ -34,6 +34,7 @@ cdef class Operation:
     cdef public double first_at
     cdef public double done_at
     cdef public object waiter
+    cdef public object note
 
     cpdef bint advance(self) except -1
     cpdef object skip_to_sync(self)

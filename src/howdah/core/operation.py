@@ -116,7 +116,8 @@ class Operation:
 
     ``sent``: True once any byte of it may have left. ``deadline``: a time on the driver's monotonic clock, in seconds, or
     None; ``timeout_s`` is what it was made of, for the words of its error. The marks ``sent_at``, ``first_at`` and
-    ``done_at`` are on the same clock; the driver sets them when the session has a hook. ``waiter`` belongs to the driver.
+    ``done_at`` are on the same clock; the driver sets them when the session has a hook. ``waiter`` belongs to the
+    driver, ``note`` to the hook, which sets it.
     """
 
     __slots__ = (
@@ -131,6 +132,7 @@ class Operation:
         "error",
         "first_at",
         "formats",
+        "note",
         "plan",
         "query",
         "remembered",

@@ -27,6 +27,7 @@ cdef class Statement:
     cdef public Py_ssize_t uses
     cdef public bint prepared
     cdef public bint described
+    cdef public bint guessed
     cdef readonly object columns
     cdef public bytes formats
     cdef public bytes wanted

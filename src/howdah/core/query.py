@@ -215,6 +215,7 @@ class Statement:
         "columns",
         "described",
         "formats",
+        "guessed",
         "last_use",
         "name",
         "oids",
@@ -233,6 +234,7 @@ class Statement:
         self.uses = 0
         self.prepared = False
         self.described = False
+        self.guessed = False
         self.columns = None
         self.formats = b""
         self.wanted = b""

@@ -1,7 +1,7 @@
 cimport cython
 from howdah.core.operation cimport Operation
 from howdah.core.rows cimport RowPlan, choose_formats, make_plan
-from howdah.core.query cimport StatementCache
+from howdah.core.query cimport Statement, StatementCache
 from howdah.wire.bytes cimport find_nul, read_bytes, read_i32, read_text
 from howdah.wire.inbuf cimport InBuf
 from howdah.wire.outbuf cimport OutBuf
@@ -38,12 +38,13 @@ cdef class Session:
     cdef public object registry
     cdef readonly StatementCache statements
     cdef public object hook
+    cdef public object memory
     cdef public bint writing
     cdef public bytes begin
 
     cpdef object get_buffer(self, Py_ssize_t sizehint=*)
     @cython.locals(inbuf=InBuf, before=Py_ssize_t, hold=bytearray, base="const unsigned char *", pos=Py_ssize_t,
-                   end=Py_ssize_t, size=Py_ssize_t, after=Py_ssize_t, head=Operation)
+                   end=Py_ssize_t, size=Py_ssize_t, after=Py_ssize_t, head=Operation, first=Operation)
     cpdef Py_ssize_t received(self, Py_ssize_t count) except -1
     cpdef object receive_eof(self)
     cpdef bytes data_to_send(self)
@@ -64,6 +65,8 @@ cdef class Session:
     cdef object on_complete(self, Operation head, str tag)
     cdef object on_parsed(self, Operation head)
     cdef object on_row_description(self, Operation head, bytes body)
+    cdef object refuse_formats(self, Operation head)
+    cdef object forget_statement(self, Statement statement)
     cdef object check_empty(self, int kind, Py_ssize_t size)
     cdef object on_rare(self, Operation head, int action, int kind, bytes body)
     cdef object on_unowned(self, Operation head, int kind, bytes body)

@@ -29,6 +29,10 @@ from collections import deque
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import cython
+
+    from howdah.core.record import Recorder
+    from howdah.core.rows import RowPlan
+    from howdah.core.server_memory import ServerMemory
 else:
     from howdah import _cy as cython
 
@@ -64,6 +68,7 @@ from howdah.core.operation import (
 from howdah.core.query import StatementCache
 from howdah.core.rows import choose_formats, make_plan
 from howdah.errors import (
+    DataError,
     Error,
     InterfaceError,
     InternalError,
@@ -81,8 +86,6 @@ from howdah.wire.inbuf import InBuf
 from howdah.wire.limits import MAX_PRE_AUTH_BYTES
 from howdah.wire.outbuf import OutBuf
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
 if not cython.compiled:
     from howdah.wire.bytes import find_nul, read_bytes, read_i32, read_text
 
@@ -106,7 +109,8 @@ class Session:
 
     ``transaction_status`` is the last ReadyForQuery's byte. ``begin`` is the SQL that begins a transaction in front of a
     statement that finds none open, or None (autocommit). ``failure`` is why the session is closed. ``exclusive``: one
-    request at a time, for a driver that waits for each. ``hook`` is called with each finished operation by the driver.
+    request at a time, for a driver that waits for each. ``hook`` is called with each finished operation by the driver, and told
+    of its way here (core.record.Recorder). ``memory`` is what is known of the server (core.server_memory).
     ``notices`` and ``notifications`` wait here until the shell hands them on.
     """
 
@@ -125,6 +129,7 @@ class Session:
         "hook",
         "inbuf",
         "max_message_bytes",
+        "memory",
         "notices",
         "notifications",
         "outbuf",
@@ -166,7 +171,8 @@ class Session:
         self.prepare_threshold: int | None = 1
         self.registry = registry_for(UTC)
         self.statements = StatementCache()
-        self.hook: Callable[[Operation], object] | None = None
+        self.hook: Recorder | None = None
+        self.memory: ServerMemory | None = None
         self.begin: bytes | None = None
 
     def __reduce__(self):
@@ -177,10 +183,12 @@ class Session:
         begin = self.begin
         prepare_threshold = self.prepare_threshold
         hook = self.hook
+        memory = self.memory
         self.__init__()
         self.begin = begin
         self.prepare_threshold = prepare_threshold
         self.hook = hook
+        self.memory = memory
 
     # -- what a driver calls
 
@@ -200,6 +208,9 @@ class Session:
         if self.head is not None:
             self.head.bytes_in += count
         before = len(self.finished)
+        first = self.head
+        if self.hook is not None:
+            self.hook.entered()
         hold = inbuf.store
         base = hold
         pos = inbuf.start
@@ -236,6 +247,8 @@ class Session:
                 raise  # an interrupt, in the middle of a message
         finally:
             self.decoding = False
+        if self.hook is not None:
+            self.hook.left(first)
         return len(self.finished) - before
 
     def receive_eof(self) -> None:
@@ -388,6 +401,8 @@ class Session:
         columns = backend.read_row_description(body)
         plan = make_plan(columns, self.registry.by_oid, RAW)
         if head.statement is not None:
+            if self.memory is not None and head.statement.columns != columns:
+                self.memory.remember(head.statement.sql, head.statement.oids, columns)
             head.statement.set_columns(columns)
             if head.step == DESCRIBE:
                 # together: the plan, and what was asked for when it was made
@@ -398,9 +413,30 @@ class Session:
                 head.statement.wanted = choose_formats(columns, self.registry.by_oid, head.binary)
         if head.step == DESCRIBE:
             head.plan = plan
-            self.advance(head)
+            if head.remembered and not head.binary and not plan_equals_text(plan):
+                self.refuse_formats(head)
+            else:
+                self.advance(head)
         else:
             head.begin_result(plan)
+        return None
+
+    def refuse_formats(self, head):
+        """A column is now of a type whose binary form would be read as another value than its text."""
+        head.discard = True
+        self.forget_statement(head.statement)
+        self.advance(head)
+        # in the sink, so that an error of the server comes before it
+        head.sink.error = DataError(
+            "the types of this query's columns changed since it was last described, and its result came in a format that "
+            "cannot be read: it did run; the next time it is read right"
+        )
+        return None
+
+    def forget_statement(self, statement):
+        self.statements.discard(statement)
+        if self.memory is not None:
+            self.memory.forget(statement.sql, statement.oids)
         return None
 
     def check_empty(self, kind, size):
@@ -478,7 +514,7 @@ class Session:
             head.fail(error)
             statement = head.statement
             if statement is not None and head.remembered and error.sqlstate in STALE_STATEMENT:
-                self.statements.discard(statement)
+                self.forget_statement(statement)
             if head.step != STARTUP:
                 head.sink = None
                 head.result = None
@@ -502,6 +538,11 @@ class Session:
                 "so the connection was closed; do not SET client_encoding"
             )
         return None
+
+
+def plan_equals_text(plan: RowPlan) -> bool:
+    """Whether every column that came in binary has a codec whose two formats give equal values."""
+    return all(not plan.formats[i] or plan.codecs[i].binary_equal for i in range(plan.width))
 
 
 def shown(byte: int) -> str:

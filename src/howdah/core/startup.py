@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from howdah.config.auth import AuthPolicy
 from howdah.core.operation import STARTUP, Operation
+from howdah.core.server_memory import PROCESS_KEY
 from howdah.core.session import MAX_PROCESS_ID
-from howdah.errors import NotSupportedError, OperationalError, ProtocolError
+from howdah.errors import Error, NotSupportedError, OperationalError, ProtocolError
 from howdah.wire import backend
 from howdah.wire.frontend import cstring, write_password, write_sasl_initial, write_startup
 from howdah.wire.limits import MAX_MESSAGE_BYTES
@@ -35,7 +36,19 @@ OTHER_METHODS = {
 class Startup(Operation):
     """``work`` is set while a hash is to be computed: call it, then ``resume`` with its result."""
 
-    __slots__ = ("challenged", "mechanism", "method", "parameters", "password", "policy", "scram", "work")
+    __slots__ = (
+        "challenged",
+        "key",
+        "mechanism",
+        "memory",
+        "method",
+        "parameters",
+        "password",
+        "policy",
+        "salted",
+        "scram",
+        "work",
+    )
 
     def __init__(self, parameters: dict, password: str | None, policy: AuthPolicy | None = None) -> None:
         super().__init__(bytes((STARTUP,)))
@@ -48,9 +61,14 @@ class Startup(Operation):
         self.mechanism = None
         self.work = None
         self.challenged = False
+        # what is known of the server, and what SCRAM's slow hash is kept there under
+        self.memory = None
+        self.key = None
+        self.salted = b""
 
     def begin(self, session) -> None:
         """Writes the StartupMessage and queues the operation."""
+        self.memory = session.memory
         mark = session.outbuf.pos
         try:
             write_startup(session.outbuf, session.protocol_version, self.parameters)
@@ -76,6 +94,9 @@ class Startup(Operation):
         if body != b"I":
             raise ProtocolError("the first ReadyForQuery of the session names a transaction")
         session.transaction_status = body[0]
+        if self.memory is not None:
+            self.memory.greeted(session.parameters.get("server_version"), session.pooler_suspected)
+            session.pooler_suspected = self.memory.pooler_suspected
         return True
 
     def on_authentication(self, session, code: int, rest: bytes) -> None:
@@ -90,6 +111,10 @@ class Startup(Operation):
                     "it may not be the server it claims to be"
                 )
             self.policy.finish(self.method or "none", self.mechanism)
+            if self.key is not None:
+                self.memory.keep_salted_password(self.key, self.salted)
+                self.key = None
+                self.salted = b""
             session.authenticated = True
             self.password = None
             session.max_message_bytes = MAX_MESSAGE_BYTES
@@ -105,9 +130,20 @@ class Startup(Operation):
             self.send_secret(session, "password" if code == AUTH_CLEARTEXT else "md5", rest)
         elif code == AUTH_SASL_CONTINUE and self.scram is not None and self.work is None and not self.challenged:
             self.scram.challenge(rest)
-            self.work = self.scram.work
+            salted = None
+            if self.memory is not None:
+                self.key = self.scram.key(PROCESS_KEY)
+                salted = self.memory.salted_password(self.key)
+            if salted is None:
+                self.work = self.scram.work
+            else:
+                self.resume(session, salted)
         elif code == AUTH_SASL_FINAL and self.challenged and not self.scram.verified:
-            self.scram.verify(rest)
+            try:
+                self.scram.verify(rest)
+            except Error:
+                self.forget_key()
+                raise
         elif code in OTHER_METHODS:
             raise NotSupportedError(
                 f"the server asks for {OTHER_METHODS[code]}, which howdah does not send; "
@@ -137,4 +173,16 @@ class Startup(Operation):
         """Goes on with the result of ``work``."""
         self.work = None
         self.challenged = True
+        self.salted = salted
         write_password(session.outbuf, self.scram.final(salted))
+
+    def fail(self, error: object) -> None:
+        self.forget_key()
+        super().fail(error)
+
+    def forget_key(self) -> None:
+        """The login failed: what was kept for it is not used again."""
+        if self.key is not None:
+            self.memory.forget_salted_password(self.key)
+            self.key = None
+            self.salted = b""
