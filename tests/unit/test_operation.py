@@ -135,7 +135,7 @@ def test_every_message_while_logging_in(authenticated: bool) -> None:
         else:
             assert session.closed and startup.done
             assert isinstance(startup.error, Error), letter
-            expected: Any = {"E": ProgrammingError, "v": NotSupportedError}.get(letter, ProtocolError)
+            expected: Any = {"E": ProgrammingError}.get(letter, ProtocolError)
             assert isinstance(startup.error, expected), letter
 
 

@@ -94,7 +94,7 @@ class ConnectionInfo:
 
     @property
     def full_protocol_version(self) -> int:
-        """30000 for protocol 3.0."""
+        """30000 for protocol 3.0, 30002 for 3.2 (manual, "PQfullProtocolVersion")."""
         version = self._connection._session.protocol_version
         return (version >> 16) * 10000 + (version & 0xFFFF)
 

@@ -10,6 +10,7 @@ import os
 from urllib.parse import unquote
 
 from howdah.errors import NotSupportedError, ProgrammingError
+from howdah.wire.frontend import PROTOCOL_3_0, PROTOCOL_3_2
 
 DEFAULT_PORT = 5432
 # seconds for the whole connect: name look-up, TCP and authentication together
@@ -30,18 +31,31 @@ KEYS = {
     "client_encoding": "UTF8 only",
     "options": "command-line options for the session",
     "sslmode": "disable, allow or prefer (TLS is not built yet)",
+    "min_protocol_version": "the oldest protocol to go on with: 3.0, 3.2 or latest",
+    "max_protocol_version": "the protocol to ask for: 3.0 (the default, which every pooler knows), 3.2 or latest",
 }
 # C's isspace in ASCII, as libpq splits its strings
 SPACES = " \t\n\r\v\f"
 ALIASES = {"database": "dbname", "username": "user", "ssl": "sslmode"}
 PLAIN_SSLMODES = ("disable", "allow", "prefer")
+PROTOCOL_VERSIONS = {"3.0": PROTOCOL_3_0, "3.2": PROTOCOL_3_2, "latest": PROTOCOL_3_2}
 TLS_SSLMODES = ("require", "verify-ca", "verify-full")
 
 
 class Target:
     """Everything a dial needs. ``address`` is for messages; the password is in no repr."""
 
-    __slots__ = ("_password", "connect_timeout_s", "dbname", "host", "hostaddr", "parameters", "port", "user")
+    __slots__ = (
+        "_password",
+        "connect_timeout_s",
+        "dbname",
+        "host",
+        "hostaddr",
+        "parameters",
+        "port",
+        "protocol_versions",
+        "user",
+    )
 
     def __init__(self, values: dict[str, str]) -> None:
         self._password = values.get("password") or None
@@ -56,6 +70,9 @@ class Target:
             raise NotSupportedError(f"sslmode={mode} needs TLS, which this version of howdah does not speak yet")
         if mode not in PLAIN_SSLMODES:
             raise ProgrammingError(f"sslmode must be one of {', '.join(PLAIN_SSLMODES + TLS_SSLMODES)}")
+        self.protocol_versions = _protocol_versions(
+            values.get("min_protocol_version"), values.get("max_protocol_version")
+        )
         encoding = values.get("client_encoding")
         if encoding and encoding.upper().replace("-", "") not in ("UTF8", "UNICODE", "AUTO"):
             raise NotSupportedError("client_encoding is always UTF8: howdah encodes and decodes text itself")
@@ -116,6 +133,19 @@ def _timeout(value: str | None) -> float | None:
     if seconds != seconds or seconds == float("inf"):
         raise ProgrammingError("connect_timeout must be a number of seconds")
     return seconds if seconds > 0 else None
+
+
+def _protocol_versions(oldest: str | None, newest: str | None) -> tuple[int, int]:
+    """The oldest version that will do and the one to ask for, with libpq 18's defaults."""
+    for key, value in (("min_protocol_version", oldest), ("max_protocol_version", newest)):
+        if value and value not in PROTOCOL_VERSIONS:
+            raise ProgrammingError(f"{key} must be one of {', '.join(PROTOCOL_VERSIONS)}")
+    low = PROTOCOL_VERSIONS[oldest] if oldest else PROTOCOL_3_0
+    # poolers refuse what they do not know instead of negotiating: 3.2 is asked for only by who wants it
+    high = PROTOCOL_VERSIONS[newest or ("latest" if low > PROTOCOL_3_0 else "3.0")]
+    if low > high:
+        raise ProgrammingError("min_protocol_version is newer than max_protocol_version")
+    return low, high
 
 
 def _default_host(port: int) -> str:

@@ -200,7 +200,7 @@ async def connect(target: Target, session: Session, news: Callable[[], None]) ->
     except BaseException:
         sock.close()
         raise
-    startup = Startup(target.parameters, target.password)
+    startup = Startup(target.parameters, target.password, target.protocol_versions)
     driver.startup = startup
     try:
         startup.begin(session)

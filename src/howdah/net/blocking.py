@@ -270,7 +270,7 @@ def connect(target: Target, session: Session, news: Callable[[], None]) -> Block
     sock = dial(target, deadline)
     driver = BlockingDriver(session, sock, news)
     driver.round_trip_s = min(time.monotonic() - began, MAX_ROUND_TRIP_S)
-    startup = Startup(target.parameters, target.password)
+    startup = Startup(target.parameters, target.password, target.protocol_versions)
     startup.deadline = deadline
     try:
         startup.begin(session)
