@@ -109,6 +109,7 @@ lint: $(VENV)/.installed
 	$(PY) tools/check_layers.py
 	$(PY) tools/gen_sqlstates.py --check
 	$(PY) tools/gen_oids.py --check
+	$(PY) tools/gen_transitions.py --check
 
 bench: build $(VENV)/.bench
 	@$(PY) bench/run.py $(BENCH)
@@ -119,7 +120,11 @@ docs:
 suites:
 	@echo "make suites will run other projects' test suites against howdah; none is wired up yet."; exit 2
 
-chaos fuzz: build
+# A million inputs a parser, on a copy compiled with AddressSanitizer and UBSan; make fuzz FUZZ="--count 20000 --only 'types.*'"
+fuzz: build
+	@$(PY) fuzz/run.py --sanitize $(FUZZ)
+
+chaos: build
 	@HOWDAH_SCALE=full $(PY) -m pytest -q --durations=20 -m $@ $(TESTS); status=$$?; \
 	if [ $$status = 5 ]; then echo "No test is marked '$@' yet: make $@ will run those at full scale."; exit 2; fi; \
 	exit $$status

@@ -23,7 +23,7 @@ def load_tool(name: str) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["gen_sqlstates", "gen_oids"])
+@pytest.mark.parametrize("name", ["gen_sqlstates", "gen_oids", "gen_transitions"])
 def test_tables_are_up_to_date(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert load_tool(name).main(["--check"]) == 0
     assert capsys.readouterr().out == ""

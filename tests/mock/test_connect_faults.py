@@ -300,3 +300,28 @@ async def test_newer_protocol_asked_back(face: str) -> None:
     script = [Startup(), ClientMayLeave(), Send(m.negotiate_protocol_version(m.PROTOCOL_3_0 - 65536)), Silent()]
     error, _ = await mock_failure(face, script)
     assert isinstance(error, errors.NotSupportedError)
+
+
+async def test_a_pooler_that_refuses_3_2(face: str) -> None:
+    """PgBouncer 1.18 answers 3.2 with this and closes; it does not negotiate."""
+    script = [Startup(), ClientMayLeave(), Send(m.error("bad packet header", "08P01", "FATAL")), Close()]
+    error, _ = await mock_failure(face, script, max_protocol_version="latest")
+    assert "bad packet header" in str(error)
+    assert "max_protocol_version=3.0" in str(error)
+
+
+async def test_3_2_demanded_of_a_server_that_negotiates_down(face: str) -> None:
+    script = [Startup(), ClientMayLeave(), Send(m.negotiate_protocol_version(m.PROTOCOL_3_0)), Silent()]
+    error, mock = await mock_failure(face, script, min_protocol_version="3.2")
+    assert isinstance(error, errors.NotSupportedError)
+    assert mock.received_types == "<startup>"
+
+
+async def test_negotiated_down_and_then_logged_in(face: str) -> None:
+    script = [Startup(), Send(m.negotiate_protocol_version(m.PROTOCOL_3_0) + m.auth_ok() + login_tail()), Silent()]
+    with PgMock(script) as mock:
+        conn = await done(CONNECT[face](mock.dsn, max_protocol_version="3.2"))
+        try:
+            assert conn.info.full_protocol_version == 30000
+        finally:
+            await done(conn.close())

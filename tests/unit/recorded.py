@@ -63,9 +63,14 @@ WITHOUT_PROOF = f"c=biws,r={SERVER_NONCE}"
 PROOF, SIGNATURE = scram_proof(f"n=,r={CLIENT_NONCE}", SERVER_FIRST, WITHOUT_PROOF, PASSWORD, SALT, ITERATIONS)
 
 
-def log_in(password: str | None = None) -> Callable[[Session], list[Any]]:
+PROTOCOL_3_0, PROTOCOL_3_2 = 0x30000, 0x30002
+
+
+def log_in(
+    password: str | None = None, versions: tuple[int, int] = (PROTOCOL_3_0, PROTOCOL_3_0)
+) -> Callable[[Session], list[Any]]:
     def ask(session: Session) -> list[Any]:
-        startup = Startup(PARAMETERS, password)
+        startup = Startup(PARAMETERS, password, versions)
         startup.begin(session)
         return [startup]
 
@@ -142,8 +147,19 @@ CONVERSATIONS = [
         closes=True,
     ),
     Conversation(
-        "connect, an older protocol",
-        [Turn(log_in(), [m.negotiate_protocol_version(m.PROTOCOL_3_0, "_pq_.x")])],
+        "connect, 3.2 asked for and 3.0 negotiated",
+        [
+            Turn(
+                log_in(None, (PROTOCOL_3_0, PROTOCOL_3_2)),
+                [m.negotiate_protocol_version(PROTOCOL_3_0), m.auth_ok(), *GREETING],
+            )
+        ],
+        [Expected([])],
+        connected=False,
+    ),
+    Conversation(
+        "connect, too old a protocol",
+        [Turn(log_in(None, (PROTOCOL_3_2, PROTOCOL_3_2)), [m.negotiate_protocol_version(PROTOCOL_3_0)])],
         [Expected([], "NotSupportedError")],
         status="\0",
         connected=False,

@@ -104,6 +104,23 @@ def test_every_message_with_no_request_under_way(kind: int) -> None:
         assert session.closed
 
 
+@pytest.mark.parametrize("step", EXPECTED, ids=lambda step: op.STEP_NAMES[step])
+@pytest.mark.parametrize("ending", ["FATAL", "PANIC", "two FATALs", "EOF", "notice, then EOF"])
+def test_the_session_may_end_at_every_step(step: int, ending: str) -> None:
+    session, operation = at_step(step)
+    fatal = m.error("going down", "57P01", "PANIC" if ending == "PANIC" else "FATAL")
+    if ending == "two FATALs":
+        feed(session, fatal + fatal)
+    elif "EOF" not in ending:
+        feed(session, fatal)
+    elif ending != "EOF":
+        feed(session, m.notice("n"))
+    session.receive_eof()
+    assert session.closed and operation.done
+    assert isinstance(operation.error, OperationalError)
+    assert operation.error.sqlstate == (None if "EOF" in ending else "57P01")
+
+
 def test_a_fatal_error_with_no_request_under_way_is_the_reason() -> None:
     session = connected_session()
     feed(session, m.error("going down", "57P01", "FATAL"))
@@ -135,7 +152,7 @@ def test_every_message_while_logging_in(authenticated: bool) -> None:
         else:
             assert session.closed and startup.done
             assert isinstance(startup.error, Error), letter
-            expected: Any = {"E": ProgrammingError, "v": NotSupportedError}.get(letter, ProtocolError)
+            expected: Any = {"E": ProgrammingError}.get(letter, ProtocolError)
             assert isinstance(startup.error, expected), letter
 
 

@@ -210,9 +210,9 @@ class BaseConnection(Generic[Row]):
 
         recorder = self._recorder
         assert recorder is not None
-        driver: Any = self._driver  # type: ignore[attr-defined]
+        driver = self._driver
         address = self._target.address if self._target.is_unix else peer_address(driver.fileno())
-        recorder.connect_done(address, getattr(getattr(driver, "tls", None), "version", None))
+        recorder.connect_done(address, None if driver.tls is None else driver.tls.attributes["protocol"])
         self._session.hook = recorder
 
     def _check_open(self) -> None:

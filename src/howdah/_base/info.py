@@ -104,7 +104,7 @@ class ConnectionInfo:
     def server_version(self) -> int:
         """As libpq counts: 180006 for 18.6, 90624 for 9.6.24; 0 when the server did not say."""
         text = (self.parameter_status("server_version") or "").split(" ")[0]
-        digits = ["".join(char for char in part if char.isdigit()) for part in text.split(".")]
+        digits = ["".join(char for char in part if char in "0123456789")[:6] for part in text.split(".")]
         if not digits[0]:
             return 0
         numbers = [int(part or 0) for part in digits] + [0, 0]
@@ -114,7 +114,7 @@ class ConnectionInfo:
 
     @property
     def full_protocol_version(self) -> int:
-        """30000 for protocol 3.0."""
+        """30000 for protocol 3.0, 30002 for 3.2 (manual, "PQfullProtocolVersion")."""
         version = self._connection._session.protocol_version
         return (version >> 16) * 10000 + (version & 0xFFFF)
 

@@ -15,6 +15,7 @@ from howdah.config.environment import settings_of_environment, startup_parameter
 from howdah.config.pgpass import default_passfile, find_password
 from howdah.config.tls import TlsSettings
 from howdah.errors import NotSupportedError, ProgrammingError
+from howdah.wire.frontend import PROTOCOL_3_0, PROTOCOL_3_2
 
 if TYPE_CHECKING:
     import ssl
@@ -54,6 +55,8 @@ KEYS = {
     "keepalives_interval": "seconds between them",
     "keepalives_count": "how many may be lost",
     "tcp_user_timeout": "milliseconds that sent data may stay unacknowledged",
+    "min_protocol_version": "the oldest protocol to go on with: 3.0, 3.2 or latest",
+    "max_protocol_version": "the protocol to ask for: 3.0 (the default, which every pooler knows), 3.2 or latest",
 }
 # settings that no text may show
 SECRETS = frozenset(("password", "sslpassword"))
@@ -66,6 +69,7 @@ KEEPALIVE_OPTIONS = {
     "keepalives_interval": "TCP_KEEPINTVL",
     "keepalives_count": "TCP_KEEPCNT",
 }
+PROTOCOL_VERSIONS = {"3.0": PROTOCOL_3_0, "3.2": PROTOCOL_3_2, "latest": PROTOCOL_3_2}
 
 
 class Target:
@@ -83,6 +87,7 @@ class Target:
         "hostaddr",
         "parameters",
         "port",
+        "protocol_versions",
         "socket_options",
         "tls",
         "user",
@@ -102,6 +107,9 @@ class Target:
         for secret in (self._password, self.tls.key_password):
             if secret and not _is_text(secret):
                 raise ProgrammingError("a password holds a NUL character or a lone surrogate: it cannot be sent")
+        self.protocol_versions = _protocol_versions(
+            values.get("min_protocol_version"), values.get("max_protocol_version")
+        )
         encoding = values.get("client_encoding")
         if encoding and encoding.upper().replace("-", "") not in ("UTF8", "UNICODE", "AUTO"):
             raise NotSupportedError("client_encoding is always UTF8: howdah encodes and decodes text itself")
@@ -199,6 +207,19 @@ def _whole_number(values: dict[str, str], key: str, default: int) -> int:
     if not -(1 << 31) <= number < 1 << 31:
         raise ProgrammingError(f"{key} must be a whole number")
     return number
+
+
+def _protocol_versions(oldest: str | None, newest: str | None) -> tuple[int, int]:
+    """The oldest version that will do and the one to ask for, with libpq 18's defaults."""
+    for key, value in (("min_protocol_version", oldest), ("max_protocol_version", newest)):
+        if value and value not in PROTOCOL_VERSIONS:
+            raise ProgrammingError(f"{key} must be one of {', '.join(PROTOCOL_VERSIONS)}")
+    low = PROTOCOL_VERSIONS[oldest] if oldest else PROTOCOL_3_0
+    # poolers refuse what they do not know instead of negotiating: 3.2 is asked for only by who wants it
+    high = PROTOCOL_VERSIONS[newest or ("latest" if low > PROTOCOL_3_0 else "3.0")]
+    if low > high:
+        raise ProgrammingError("min_protocol_version is newer than max_protocol_version")
+    return low, high
 
 
 def _default_host(port: int) -> str:

@@ -9,6 +9,7 @@ from howdah.wire.frontend cimport write_copy_fail, write_sync, write_terminate
 
 cdef bytes ACTIONS
 cdef int ADVANCE, BEGUN, COMPLETE, COPY_DONE, COPY_IN, COPY_OUT, CUSTOM, DESCRIBE, DESCRIBED, EMPTY, EXECUTE, NO_DATA, PARSE
+cdef Py_ssize_t MAX_SHORT_BYTES
 cdef int PARSED, QUIET, READY, ROW, SIMPLE, START_COPY_BOTH, START_COPY_IN, START_COPY_OUT, STARTUP, SUSPENDED, SYNC, VIOLATION
 
 @cython.final

@@ -83,7 +83,15 @@ from howdah.types.registry import UTC, registry_for
 from howdah.wire import backend
 from howdah.wire.frontend import PROTOCOL_3_0, write_copy_fail, write_sync, write_terminate
 from howdah.wire.inbuf import InBuf
-from howdah.wire.limits import MAX_PRE_AUTH_BYTES
+from howdah.wire.limits import (
+    LONG_MESSAGES,
+    MAX_KEPT_NOTICES,
+    MAX_KEPT_NOTICES_PRE_AUTH,
+    MAX_KEPT_PARAMETERS,
+    MAX_NOTICE_FIELD_BYTES,
+    MAX_PRE_AUTH_BYTES,
+    MAX_SHORT_BYTES,
+)
 from howdah.wire.outbuf import OutBuf
 
 if not cython.compiled:
@@ -95,7 +103,6 @@ STATUS_IDLE = 73  # I
 STATUS_IN_TRANSACTION = 84  # T
 STATUS_IN_ERROR = 69  # E
 
-MAX_KEPT_NOTICES = 1000
 # Linux gives process IDs up to 4,194,304; poolers that make up their own go beyond.
 MAX_PROCESS_ID = 4_194_304
 # what an error means when it answers a statement we ran from memory: our memory of it is stale
@@ -235,6 +242,10 @@ class Session:
                 size = read_i32(base, pos + 1)
                 if size < 4 or size > self.max_message_bytes:
                     raise ProtocolError(f"a message of type {shown(base[pos])} announces {size} bytes")
+                if size > MAX_SHORT_BYTES and base[pos] not in LONG_MESSAGES:
+                    raise ProtocolError(
+                        f"a message of type {shown(base[pos])} announces {size} bytes: it is never so long"
+                    )
                 if size + 1 > end - pos:
                     inbuf.needed = size + 1
                     break
@@ -345,7 +356,11 @@ class Session:
                 elif action == COMPLETE:
                     if size < 1 or find_nul(data, pos, pos + size) != pos + size - 1:
                         raise ProtocolError("a CommandComplete whose tag does not end where its message does")
-                    self.on_complete(head, read_text(data, pos, size - 1))
+                    try:
+                        tag = read_text(data, pos, size - 1)
+                    except UnicodeDecodeError:
+                        raise ProtocolError("a CommandComplete whose tag is no UTF-8") from None
+                    self.on_complete(head, tag)
                 elif action == READY:
                     self.on_ready(head, data, pos, size)
                 elif action == DESCRIBED:
@@ -491,7 +506,12 @@ class Session:
             name, value = backend.read_parameter_status(body)
             self.on_parameter(name, value)
         elif kind == 78:  # NoticeResponse
-            self.notices.append(backend.read_error_fields(body))
+            if len(body) > MAX_SHORT_BYTES:
+                fields = backend.read_error_fields(body, MAX_NOTICE_FIELD_BYTES)
+            else:
+                fields = backend.read_error_fields(body)
+            if self.authenticated or len(self.notices) < MAX_KEPT_NOTICES_PRE_AUTH:
+                self.notices.append(fields)
         elif kind == 65:  # NotificationResponse
             self.notifications.append(backend.read_notification(body))
         elif kind == 69:  # ErrorResponse
@@ -503,6 +523,9 @@ class Session:
 
     def on_error(self, head, fields):
         query = head.query.sql.decode("utf-8") if head is not None and head.query is not None else None
+        if not self.authenticated and self.protocol_version > PROTOCOL_3_0 and "H" not in fields:
+            # a pooler that does not know NegotiateProtocolVersion refuses in words of its own
+            fields["H"] = "howdah asked for protocol 3.2; max_protocol_version=3.0 is known to every server and pooler"
         error = error_from_fields(
             fields, query=query, sent=None if head is None else head.sent, pre_auth=not self.authenticated
         )
@@ -525,6 +548,8 @@ class Session:
         return None
 
     def on_parameter(self, name, value):
+        if name not in self.parameters and len(self.parameters) >= MAX_KEPT_PARAMETERS:
+            raise ProtocolError(f"the server reports more than {MAX_KEPT_PARAMETERS} settings")
         self.parameters[name] = value
         if name == "TimeZone":
             self.registry = registry_for(timezone_of(value))

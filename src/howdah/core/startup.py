@@ -13,7 +13,7 @@ from howdah.core.server_memory import PROCESS_KEY
 from howdah.core.session import MAX_PROCESS_ID
 from howdah.errors import Error, NotSupportedError, OperationalError, ProtocolError
 from howdah.wire import backend
-from howdah.wire.frontend import cstring, write_password, write_sasl_initial, write_startup
+from howdah.wire.frontend import PROTOCOL_3_0, cstring, write_password, write_sasl_initial, write_startup
 from howdah.wire.limits import MAX_MESSAGE_BYTES
 
 AUTH_OK = 0
@@ -34,7 +34,10 @@ OTHER_METHODS = {
 
 
 class Startup(Operation):
-    """``work`` is set while a hash is to be computed: call it, then ``resume`` with its result."""
+    """``work`` is set while a hash is to be computed: call it, then ``resume`` with its result.
+
+    ``policy`` says which methods may be used; ``versions`` are the oldest protocol version that will do and the one to ask for.
+    """
 
     __slots__ = (
         "challenged",
@@ -42,19 +45,29 @@ class Startup(Operation):
         "mechanism",
         "memory",
         "method",
+        "negotiated",
         "parameters",
         "password",
         "policy",
         "salted",
         "scram",
+        "versions",
         "work",
     )
 
-    def __init__(self, parameters: dict, password: str | None, policy: AuthPolicy | None = None) -> None:
+    def __init__(
+        self,
+        parameters: dict,
+        password: str | None,
+        policy: AuthPolicy | None = None,
+        versions: tuple[int, int] = (PROTOCOL_3_0, PROTOCOL_3_0),
+    ) -> None:
         super().__init__(bytes((STARTUP,)))
         self.parameters = parameters
         self.password = password
         self.policy = policy or AuthPolicy()
+        self.versions = versions
+        self.negotiated = False
         # what the server asked for, "" while it has asked for nothing
         self.method = ""
         self.scram = None
@@ -70,6 +83,7 @@ class Startup(Operation):
         """Writes the StartupMessage and queues the operation."""
         self.memory = session.memory
         mark = session.outbuf.pos
+        session.protocol_version = self.versions[1]
         try:
             write_startup(session.outbuf, session.protocol_version, self.parameters)
         except BaseException:
@@ -82,8 +96,10 @@ class Startup(Operation):
             self.on_authentication(session, *backend.read_authentication(body))
             return False
         if kind == 118:  # 'v'
-            newest, _ = backend.read_negotiate_version(body)
-            raise NotSupportedError(f"the server does not speak protocol 3.0 (it offers 3.{newest})")
+            if session.authenticated or self.scram is not None or self.negotiated:
+                raise ProtocolError("the server negotiates the protocol version out of place")
+            self.on_negotiation(session, *backend.read_negotiate_version(body))
+            return False
         if not session.authenticated:
             raise ProtocolError(f"the server sent a message of type {chr(kind)!r} before authentication was over")
         if kind == 75:  # 'K'
@@ -98,6 +114,27 @@ class Startup(Operation):
             self.memory.greeted(session.parameters.get("server_version"), session.pooler_suspected)
             session.pooler_suspected = self.memory.pooler_suspected
         return True
+
+    def on_negotiation(self, session, version: int, options: list) -> None:
+        """The server knows an older version than it was asked for; what it answers is checked as libpq 18 does."""
+        oldest, asked = self.versions
+        if version > asked:
+            raise ProtocolError(f"the server negotiates protocol {shown_version(version)}, newer than it was asked for")
+        if version < PROTOCOL_3_0:
+            raise NotSupportedError(f"the server speaks protocol {shown_version(version)} only, howdah 3.0 and 3.2")
+        if version == PROTOCOL_3_0 + 1:
+            raise ProtocolError("the server negotiates protocol 3.1, which there is not")
+        if options:
+            raise ProtocolError(f"the server refuses the protocol option {options[0]!r}, which was not sent")
+        if version == asked:
+            raise ProtocolError("the server negotiates the protocol version but changes nothing")
+        if version < oldest:
+            raise NotSupportedError(
+                f"the server speaks protocol {shown_version(version)} only, "
+                f"and min_protocol_version={shown_version(oldest)} was asked for"
+            )
+        self.negotiated = True
+        session.protocol_version = version
 
     def on_authentication(self, session, code: int, rest: bytes) -> None:
         if session.authenticated:
@@ -186,3 +223,8 @@ class Startup(Operation):
             self.memory.forget_salted_password(self.key)
             self.key = None
             self.salted = b""
+
+
+def shown_version(version: int) -> str:
+    """A protocol version for people: "3.2"."""
+    return f"{version >> 16}.{version & 0xFFFF}"

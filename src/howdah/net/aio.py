@@ -291,7 +291,9 @@ async def open_session(
         sock.close()
         raise
     tls = driver.tls
-    startup = Startup(target.parameters, target.password, attempt.policy(tls and tls.certificate))
+    startup = Startup(
+        target.parameters, target.password, attempt.policy(tls and tls.certificate), target.protocol_versions
+    )
     attempt.startup = startup
     driver.startup = startup
     try:

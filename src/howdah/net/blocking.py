@@ -314,7 +314,9 @@ def open_session(
     driver = BlockingDriver(session, sock, news)
     driver.round_trip_s = round_trip_s
     tls = driver.tls
-    startup = Startup(target.parameters, target.password, attempt.policy(tls and tls.certificate))
+    startup = Startup(
+        target.parameters, target.password, attempt.policy(tls and tls.certificate), target.protocol_versions
+    )
     attempt.startup = startup
     startup.deadline = deadline
     try:

@@ -111,7 +111,7 @@ class _CalendarCodec(_Codec):
     def out_of_range(self, text: str) -> object:
         if text == "infinity" or text == "-infinity":
             raise DataError(f"{self.name} {text!r} has no Python value: cast the column to text to read it")
-        if ISO_BEYOND.match(text):
+        if ISO_BEYOND.match(text) and len(text) <= 64:
             raise DataError(
                 f"{self.name} {text!r} is outside Python's years 1 to 9999: cast the column to text to read it"
             )

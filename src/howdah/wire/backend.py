@@ -1,4 +1,4 @@
-"""Messages from the server, taken apart (PostgreSQL manual, "Message Formats").
+"""Messages from the server, taken apart (PostgreSQL manual, "Message Formats"), of protocols 3.0 and 3.2.
 
 Each reader gets the body of one message as bytes and proves every count, length and NUL against it; what does not
 add up is a ProtocolError. DataRow is not here: core.rows reads it in place.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from howdah.errors import ProtocolError
 from howdah.wire.bytes import probe
+from howdah.wire.limits import MAX_ERROR_FIELD_BYTES
 
 
 def _cut_string(body: bytes, at: int, what: str) -> tuple:
@@ -69,8 +70,8 @@ def read_row_description(body: bytes) -> tuple:
     return tuple(columns)
 
 
-def read_error_fields(body: bytes) -> dict:
-    """The fields of ErrorResponse and NoticeResponse, by letter."""
+def read_error_fields(body: bytes, max_field_bytes: int = MAX_ERROR_FIELD_BYTES) -> dict:
+    """The fields of ErrorResponse and NoticeResponse, by letter; a longer one is cut and ends in "..."."""
     fields = {}
     at = 0
     while True:
@@ -79,8 +80,12 @@ def read_error_fields(body: bytes) -> dict:
         at += 1
         if letter == 0:
             break
-        text, at = _cut_string(body, at, "a field of an ErrorResponse")
-        fields[chr(letter)] = text
+        end = body.find(b"\0", at)
+        if end - at > max_field_bytes:
+            fields[chr(letter)] = body[at : at + max_field_bytes].decode("utf-8", "ignore") + "..."
+            at = end + 1
+            continue
+        fields[chr(letter)], at = _cut_string(body, at, "a field of an ErrorResponse")
     _end(body, at, "an ErrorResponse")
     return fields
 
@@ -153,14 +158,14 @@ def read_parameter_description(body: bytes) -> tuple:
 
 
 def read_negotiate_version(body: bytes) -> tuple:
-    """(newest minor version the server speaks, options it does not know)."""
+    """(the protocol version that the server goes on with, as in a StartupMessage; the options that it does not know)."""
     _need(body, 0, 8, "NegotiateProtocolVersion")
     count = _i32(body, 4)
     if count < 0 or count > len(body) - 8:
         raise ProtocolError(f"{count} protocol options in {len(body)} bytes")
     options = []
     at = 8
-    for _ in range(count):
+    for _ in range(count):  # at least a byte each, so the count is bounded by what arrived
         name, at = _cut_string(body, at, "NegotiateProtocolVersion")
         options.append(name)
     _end(body, at, "NegotiateProtocolVersion")

@@ -8,6 +8,8 @@ from __future__ import annotations
 from howdah.errors import DataError, ProgrammingError
 
 PROTOCOL_3_0 = 196608
+# longer cancel keys; PostgreSQL 18 and later
+PROTOCOL_3_2 = 196610
 CANCEL_REQUEST = 80877102
 SSL_REQUEST = 80877103
 

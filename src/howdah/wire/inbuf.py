@@ -3,7 +3,8 @@
 The store is never resized and never compacted while anything reads it. A message that does not fit gets a new
 store, the unread tail is copied and the attribute swapped, so a reader that bound the old store to a local
 keeps valid memory. Growth doubles as data really arrives: a header that announces a gigabyte allocates nothing
-by itself. ``view`` is the one memoryview of the store, made with it: a bytearray that has one cannot be resized.
+by itself; the store shrinks again when what arrives is small. ``view`` is the one memoryview of the store, made with it:
+a bytearray that has one cannot be resized.
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ class InBuf:
         if self.start == self.end:
             if self.end == capacity and capacity < MAX_IDLE_CAPACITY:
                 self.store = bytearray(capacity * 2)
+                self.view = memoryview(self.store)
+            elif capacity > MAX_IDLE_CAPACITY and self.end * 8 < capacity:
+                # a large message was here, and what came last is small again
+                self.store = bytearray(max(capacity // 4, MAX_IDLE_CAPACITY))
                 self.view = memoryview(self.store)
             self.start = 0
             self.end = 0

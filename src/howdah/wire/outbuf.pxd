@@ -12,6 +12,7 @@ cdef Py_ssize_t MAX_MESSAGE_BYTES
 cdef class OutBuf:
     cdef readonly bytearray store
     cdef public Py_ssize_t pos
+    cdef readonly Py_ssize_t message_at
 
     @cython.locals(need=Py_ssize_t, size=Py_ssize_t, fresh=bytearray)
     cpdef int reserve(self, Py_ssize_t count) except -1

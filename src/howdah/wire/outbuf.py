@@ -21,13 +21,14 @@ if not cython.compiled:
 
 
 class OutBuf:
-    """Bytes to send: ``store[:pos]``."""
+    """Bytes to send: ``store[:pos]``. ``message_at`` is where the message begins that is being written."""
 
-    __slots__ = ("pos", "store")
+    __slots__ = ("message_at", "pos", "store")
 
     def __init__(self, capacity: int = 2048) -> None:
         self.store = bytearray(capacity)
         self.pos = 0
+        self.message_at = 0
 
     def __reduce__(self):
         raise TypeError("a send buffer cannot be pickled")
@@ -36,8 +37,10 @@ class OutBuf:
         """Makes room for ``count`` more bytes."""
         need = self.pos + count
         if need > len(self.store):
-            if count > MAX_MESSAGE_BYTES:
-                raise DataError(f"a message of {count} bytes is larger than PostgreSQL takes (1 GiB - 1)")
+            if need - self.message_at > MAX_MESSAGE_BYTES:
+                raise DataError(
+                    f"a message of {need - self.message_at} bytes and more is larger than PostgreSQL takes (1 GiB - 1)"
+                )
             size = len(self.store) * 2
             if size < need:
                 size = need
@@ -49,6 +52,7 @@ class OutBuf:
         """Starts a message of type ``kind``; returns the position of its length field for ``finish``."""
         self.reserve(16)
         out = self.store
+        self.message_at = self.pos
         out[self.pos] = kind
         self.pos += 5
         return self.pos - 4
@@ -60,6 +64,7 @@ class OutBuf:
             raise DataError(f"a message of {size} bytes is larger than PostgreSQL takes (1 GiB - 1)")
         out = self.store
         write_i32(out, at, size)
+        self.message_at = self.pos
 
     def put_i16(self, value: int) -> None:
         self.reserve(2)
@@ -116,6 +121,7 @@ class OutBuf:
         else:
             data = bytes(memoryview(self.store)[: self.pos])
         self.pos = 0
+        self.message_at = 0
         if len(self.store) > 1 << 20:
             self.store = bytearray(2048)
         return data
@@ -123,3 +129,4 @@ class OutBuf:
     def rewind(self, mark: int) -> None:
         """Forgets what was written since ``pos`` was ``mark``."""
         self.pos = mark
+        self.message_at = mark

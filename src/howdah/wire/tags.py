@@ -9,4 +9,5 @@ def rows_affected(tag: str) -> int:
     if at < 0:
         return -1
     count = tag[at + 1 :]
-    return int(count) if count.isdigit() else -1
+    # 20 digits hold any uint64; isdigit() alone takes digits that int() does not
+    return int(count) if count.isdigit() and count.isascii() and len(count) <= 20 else -1
