@@ -220,7 +220,6 @@ class Statement:
         "oids",
         "plan",
         "prepared",
-        "registry",
         "sql",
         "uses",
         "wanted",
@@ -237,7 +236,6 @@ class Statement:
         self.formats = b""
         self.wanted = b""
         self.plan = None
-        self.registry = None
         self.binary = False
         self.last_use = 0
 
