@@ -126,6 +126,14 @@ def test_integers_of_each_width(name: str, value: list[Any]) -> None:
 
 ELEMENTS: dict[str, tuple[str, Any]] = {
     "bool": ("{t,f,NULL}", [True, False, None]),
+    "float4": ("{0.1,-Infinity,1e-45,NULL}", [0.1, float("-inf"), 1e-45, None]),
+    "char": ('{a,"",NULL,"\\\\377"}', ["a", "", None, "\\377"]),
+    "time": ("{01:02:03.5,00:00:00,NULL}", [dt.time(1, 2, 3, 500000), dt.time(), None]),
+    "timetz": ("{01:02:03-03:30}", [dt.time(1, 2, 3, tzinfo=dt.timezone(dt.timedelta(hours=-3.5)))]),
+    "interval": (
+        '{"1 day -00:00:01",P1D,"@ 0",NULL}',
+        [dt.timedelta(0, 86399), dt.timedelta(1), dt.timedelta(0), None],
+    ),
     "float8": ("{1.5,-Infinity,0}", [1.5, float("-inf"), 0.0]),
     "numeric": ("{1.50,NaN,-0.001}", ["1.50", "NaN", "-0.001"]),
     "uuid": ("{00000000-0000-0000-0000-000000000001}", [uuid.UUID(int=1)]),
@@ -151,7 +159,7 @@ def test_elements_of_every_type(name: str) -> None:
         value = [Decimal(item) for item in value]
     else:
         assert found == value
-    if name not in ("json", "jsonb"):
+    if name not in ("json", "jsonb", "char"):
         again = decoded(name + "[]", encoded(CODECS[name + "[]"], value), BINARY)
         assert repr(again) == repr(value)
 
@@ -186,6 +194,9 @@ def test_empty_lists_go_out_as_an_array_of_any_type(value: list[Any]) -> None:
         ([dt.datetime(2000, 1, 1)], "timestamp[]"),
         ([dt.datetime(2000, 1, 1, tzinfo=UTC)], "timestamptz[]"),
         ([uuid.UUID(int=1)], "uuid[]"),
+        ([dt.time(1)], "time[]"),
+        ([dt.time(1, tzinfo=UTC), None], "timetz[]"),
+        ([dt.timedelta(1)], "interval[]"),
     ],
 )
 def test_the_element_type_comes_from_all_elements(value: list[Any], name: str) -> None:
@@ -195,7 +206,17 @@ def test_the_element_type_comes_from_all_elements(value: list[Any], name: str) -
 
 
 @pytest.mark.parametrize(
-    "value", [[1, "a"], [True, 1], [1, 1.5], [b"a", "a"], [dt.date(2000, 1, 1), dt.datetime(2000, 1, 1)], [["a"], [1]]]
+    "value",
+    [
+        [1, "a"],
+        [True, 1],
+        [1, 1.5],
+        [b"a", "a"],
+        [dt.date(2000, 1, 1), dt.datetime(2000, 1, 1)],
+        [["a"], [1]],
+        [dt.time(1), dt.time(1, tzinfo=UTC)],
+        [dt.datetime(2000, 1, 1), dt.datetime(2000, 1, 1, tzinfo=UTC)],
+    ],
 )
 def test_lists_that_mix_types(value: list[Any]) -> None:
     with pytest.raises(DataError, match="one element type"):

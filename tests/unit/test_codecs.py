@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import decimal
+import enum
 import json
 import math
 import mmap
@@ -10,6 +12,7 @@ import pickle
 import struct
 import uuid
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -21,6 +24,7 @@ from tests.unit.both_formats import BINARY, CODECS, TEXT, binary, both, encoded,
 from howdah.errors import DataError
 from howdah.types.codec import _Codec
 from howdah.types.json import Json, Jsonb
+from howdah.types.numeric import Float4, Float8, Int2, Int4, Int8, IntNumeric, Oid
 from howdah.types.registry import UTC, registry_for
 from howdah.wire.outbuf import OutBuf
 
@@ -109,6 +113,148 @@ def test_float8_at_its_edges() -> None:
         both("float8", repr(number), struct.pack("!d", number), number)
     assert math.isnan(text("float8", "NaN")) and math.isnan(binary("float8", struct.pack("!d", math.nan)))
     assert math.isnan(round_trip(math.nan))
+
+
+def float4_of(bits: int) -> float:
+    return float(struct.unpack("!f", struct.pack("!I", bits))[0])
+
+
+def shortest(value: float) -> str:
+    """The shortest decimal that reads back as a float4: another way to it than the codec's, by trying and rounding.
+
+    Read back it has to lie between the middles to the neighbours, which no float4 shares (src/common/f2s.c).
+    """
+    bits = struct.unpack("!I", struct.pack("!f", abs(value)))[0]
+    below = Fraction(float4_of(bits - 1))
+    above = Fraction(float4_of(bits + 1)) if bits < 0x7F7FFFFF else Fraction(2) ** 128
+    exact = Fraction(abs(value))
+    power = math.floor(math.log10(abs(value)))
+    for digits in range(1, 12):
+        step = Fraction(10) ** (power - digits + 1)
+        for whole in (round(exact / step), math.floor(exact / step), math.ceil(exact / step)):
+            if (below + exact) / 2 < whole * step < (exact + above) / 2:
+                return f"{'-' if value < 0 else ''}{whole}e{power - digits + 1}"
+    raise AssertionError(value)
+
+
+float4_bits = (
+    st.integers(1, 0x7F7FFFFF)
+    | st.integers(1, 254).map(lambda exponent: exponent << 23)  # powers of two: the gap below is half the one above
+    | st.floats(width=32, min_value=2.0**-20, max_value=2.0**30).map(
+        lambda f: struct.unpack("!I", struct.pack("!f", f))[0]
+    )
+    | st.integers(1, 1000)  # the smallest of all
+)
+
+
+@examples(1500)
+@given(float4_bits, st.booleans())
+def test_float4_is_its_shortest_decimal(bits: int, negative: bool) -> None:
+    value = -float4_of(bits) if negative else float4_of(bits)
+    raw = struct.pack("!f", value)
+    both("float4", shortest(value), raw, float(shortest(value)))
+    both("float4", f"{value:.9g}", raw, float(shortest(value)))  # as servers before 12 write it
+    assert encoded(CODECS["float4"], float(shortest(value))) == raw
+
+
+def test_float4_at_its_edges() -> None:
+    for words in (
+        "0.1",
+        "-0.3",
+        "3.4028235e+38",
+        "1.1754944e-38",
+        "1e-45",
+        "16777216",
+        "33554448",
+        "0.001",
+        "1e+21",
+        "1e-13",
+    ):
+        both("float4", words, struct.pack("!f", float(words)), float(words))
+    for words, value in (("0", 0.0), ("-0", -0.0), ("Infinity", math.inf), ("-Infinity", -math.inf)):
+        both("float4", words, struct.pack("!f", value), value)
+        assert encoded(CODECS["float4"], value) == struct.pack("!f", value)
+    assert math.isnan(text("float4", "NaN")) and math.isnan(binary("float4", struct.pack("!f", math.nan)))
+    assert math.isnan(struct.unpack("!f", encoded(CODECS["float4"], math.nan))[0])
+
+
+@pytest.mark.parametrize("value", [1e39, -1e300, 3.4028235677973366e38, 1e-46, -1e-300, 2.0**-150])
+def test_floats_that_are_no_float4(value: float) -> None:
+    with pytest.raises(DataError, match="float4"):
+        CODECS["float4"].encode(OutBuf(), Float4(value))
+
+
+@pytest.mark.parametrize("words", ["1e39", "-3.4028236e38"])
+def test_text_beyond_float4(words: str) -> None:
+    with pytest.raises(DataError, match="beyond"):
+        text("float4", words)
+
+
+def test_text_of_a_subclass_is_the_text_itself() -> None:
+    value = type("Odd", (str,), {"encode": lambda self, *_: b"another"})("text")
+    assert encoded(registry_for(UTC).codec_for(value), value) == b"text"
+
+
+def test_char() -> None:
+    for byte in range(256):
+        words = "" if byte == 0 else chr(byte) if byte < 128 else f"\\{byte:03o}"
+        both("char", words, bytes([byte]), words)
+
+
+WRAPPERS = [
+    (Int2(-32768), "int2"),
+    (Int4(1), "int4"),
+    (Int8(1), "int8"),
+    (IntNumeric(1), "numeric"),
+    (Oid(2**32 - 1), "oid"),
+    (Float4(0.5), "float4"),
+    (Float8(0.5), "float8"),
+]
+
+
+@pytest.mark.parametrize(("value", "name"), WRAPPERS)
+def test_wrapped_numbers_go_out_as_they_say(value: Any, name: str) -> None:
+    codec: Any = registry_for(UTC).codec_for(value)
+    assert codec.name == name
+    assert round_trip(value) == value
+    array: Any = registry_for(UTC).codec_for([value, None])
+    assert array.name == name + "[]" and round_trip([value, None]) == [value, None]
+    assert repr(value).startswith(type(value).__name__ + "(") and str(value) == str(type(value).__mro__[2](value))
+    assert pickle.loads(pickle.dumps(value)) == value
+
+
+@pytest.mark.parametrize(
+    "value", [Int2(32768), Int2(-32769), Int4(2**31), Int8(2**63), Oid(-1), Oid(2**32), Int8(10**4000)]
+)
+def test_wrapped_numbers_that_do_not_fit(value: Any) -> None:
+    for item in (value, [value]):
+        with pytest.raises(DataError, match="must be between"):
+            registry_for(UTC).codec_for(item)
+
+
+class Small(enum.IntEnum):
+    ONE = 1
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "plain"),
+    [
+        (Small.ONE, "int2", 1),
+        (type("MyInt", (int,), {})(2**40), "int8", 2**40),
+        (type("MyStr", (str,), {})("a"), "unknown", "a"),
+        (type("MyBytes", (bytes,), {})(b"a"), "bytea", b"a"),
+        (type("MyFloat", (float,), {})(1.5), "float8", 1.5),
+        (type("MyDate", (datetime.date,), {})(2000, 1, 1), "date", datetime.date(2000, 1, 1)),
+        (type("Stamp", (datetime.datetime,), {})(2000, 1, 1), "timestamp", datetime.datetime(2000, 1, 1)),
+        (type("MyTime", (datetime.time,), {})(1, 2), "time", datetime.time(1, 2)),
+        (type("Span", (datetime.timedelta,), {})(1), "interval", datetime.timedelta(1)),
+        (type("MyList", (list,), {})([1]), "int2[]", [1]),
+    ],
+)
+def test_subclasses_go_out_as_their_base(value: Any, name: str, plain: Any) -> None:
+    codec: Any = registry_for(UTC).codec_for(value)
+    assert codec.name == name
+    assert round_trip(value) == plain
 
 
 @examples(200)
@@ -377,6 +523,7 @@ WRONG_TEXT = {
     "int2": ["", "x", "1.5", "1e3", "0x10"],
     "oid": ["", "x"],
     "bool": ["", "true", "T", "1", "tt"],
+    "float4": ["", "x", "1,5"],
     "float8": ["", "x", "1,5"],
     "numeric": ["", "x", "1,5", "--1"],
     "uuid": ["", "x", "00000000-0000-0000-0000-00000000000"],
@@ -391,8 +538,8 @@ WRONG_TEXT = {
         "2000-01-01 00:00:00*05",
     ],
 }
-SIZES = {"int2": 2, "int4": 4, "int8": 8, "oid": 4, "bool": 1, "float8": 8, "uuid": 16}
-SIZES |= {"date": 4, "timestamp": 8, "timestamptz": 8}
+SIZES = {"int2": 2, "int4": 4, "int8": 8, "oid": 4, "bool": 1, "float4": 4, "float8": 8, "char": 1, "uuid": 16}
+SIZES |= {"date": 4, "timestamp": 8, "timestamptz": 8, "time": 8, "timetz": 12, "interval": 16}
 
 
 @pytest.mark.parametrize(("name", "words"), [(name, words) for name, all in WRONG_TEXT.items() for words in all])

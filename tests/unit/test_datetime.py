@@ -15,6 +15,7 @@ from tests.unit.both_formats import BINARY, CODECS, TEXT, binary, both, encoded,
 
 import howdah
 from howdah.errors import DataError
+from howdah.types._datetime import style_of
 from howdah.types.registry import UTC, Registry, registry_for
 
 EPOCH = dt.datetime(2000, 1, 1)
@@ -182,18 +183,164 @@ def test_the_ends_of_the_calendar_in_the_sessions_zone(zone: str, value: dt.date
             assert codec.decode_bytes(data, form) == value.replace(tzinfo=UTC)
 
 
+# -- the other DateStyles (manual, section 8.5.2): as EncodeDateOnly and EncodeDateTime write them
+
+STYLES = [
+    "SQL, DMY",
+    "SQL, MDY",
+    "SQL, YMD",
+    "German, DMY",
+    "German, MDY",
+    "Postgres, DMY",
+    "Postgres, MDY",
+    "Postgres, YMD",
+]
+DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
+MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+
+
+def styled_date(day: dt.date, style: str) -> str:
+    kind, order = style.split(", ")
+    mark = {"SQL": "/", "German": ".", "Postgres": "-"}[kind]
+    numbers = [day.day, day.month] if order == "DMY" or kind == "German" else [day.month, day.day]
+    return mark.join(f"{number:02}" for number in numbers) + f"{mark}{day.year:04}"
+
+
+def styled_stamp(value: dt.datetime, style: str, zone: str = "") -> str:
+    clock = iso(value)[11:]
+    if not style.startswith("Postgres"):
+        return f"{styled_date(value, style)} {clock}{zone}"
+    day, month = f"{value.day:02}", MONTHS[value.month - 1]
+    words = f"{day} {month}" if style.endswith("DMY") else f"{month} {day}"
+    return f"{DAYS[value.weekday()]} {words} {clock} {value.year:04}{zone}"
+
+
+def in_style(style: str, tz: dt.tzinfo | None = UTC) -> Any:
+    return registry_for(tz, style_of(style)).by_name
+
+
+@pytest.mark.parametrize("style", STYLES)
+@examples(100)
+@given(stamps)
+def test_other_datestyles(style: str, value: dt.datetime) -> None:
+    codecs = in_style(style)
+    assert codecs["date"].decode_bytes(styled_date(value, style).encode(), TEXT) == value.date()
+    assert codecs["timestamp"].decode_bytes(styled_stamp(value, style).encode(), TEXT) == value
+    found = codecs["timestamptz"].decode_bytes(styled_stamp(value, style, " UTC").encode(), TEXT)
+    assert found == value.replace(tzinfo=UTC) and found.tzinfo is UTC
+    # and ISO, which a function or a multi-statement text may have switched to
+    assert codecs["date"].decode_bytes(value.date().isoformat().encode(), TEXT) == value.date()
+    assert codecs["timestamp"].decode_bytes(iso(value).encode(), TEXT) == value
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata", "Asia/Kathmandu", "Europe/London"])
+@examples(60)
+@given(value=st.datetimes(dt.datetime(1970, 1, 2), dt.datetime(2100, 1, 1)))
+def test_zones_by_their_abbreviation(style: str, zone: str, value: dt.datetime) -> None:
+    tz = zoneinfo.ZoneInfo(zone)
+    codec = in_style(style, tz)["timestamptz"]
+    local = value.replace(tzinfo=UTC).astimezone(tz)
+    found = codec.decode_bytes(styled_stamp(local.replace(tzinfo=None), style, f" {local.tzname()}").encode(), TEXT)
+    assert found.astimezone(UTC) == value.replace(tzinfo=UTC)
+    assert (found.replace(tzinfo=None), found.fold, found.tzinfo) == (local.replace(tzinfo=None), local.fold, tz)
+
+
+NEW_YORK = zoneinfo.ZoneInfo("America/New_York")
+
+
+def test_the_hour_that_comes_twice_is_told_by_its_name() -> None:
+    codec = in_style("SQL, MDY", NEW_YORK)["timestamptz"]
+    for name, hour in (("EDT", 5), ("EST", 6)):
+        found = codec.decode_bytes(f"11/03/2024 01:30:00 {name}".encode(), TEXT)
+        assert found.astimezone(UTC) == dt.datetime(2024, 11, 3, hour, 30, tzinfo=UTC)
+        assert found.fold == (name == "EST")
+
+
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("style", "tz", "words"),
     [
-        ("date", "12/31/1999"),
-        ("date", "31.12.1999"),
-        ("date", "12-31-1999"),
-        ("timestamp", "Fri Dec 31 23:59:59 1999"),
-        ("timestamptz", "12/31/1999 23:59:59 UTC"),
-        ("timestamptz", "1999-12-31 23:59:59"),
-        ("timestamp", "31.12.1999 23:59:59"),
+        ("SQL, MDY", NEW_YORK, "07/01/2024 12:00:00 EST"),  # summer time then
+        ("SQL, MDY", NEW_YORK, "03/10/2024 02:30:00 EST"),  # the hour left out
+        ("SQL, MDY", NEW_YORK, "03/10/2024 02:30:00 EDT"),
+        ("SQL, MDY", NEW_YORK, "07/01/2024 12:00:00 CET"),
+        ("SQL, MDY", NEW_YORK, "07/01/2024 12:00:00"),
+        ("SQL, MDY", NEW_YORK, "11/17/1883 12:00:00 LMT"),  # the server's zones may know another history
+        ("SQL, MDY", UTC, "07/01/2024 12:00:00 EDT"),
+        ("SQL, MDY", None, "07/01/2024 12:00:00 UTC"),  # a zone that Python does not know
+        ("ISO, MDY", NEW_YORK, "07/01/2024 12:00:00 EDT"),
+        ("ISO, MDY", NEW_YORK, "Mon Jul 01 12:00:00 2024 EDT"),
     ],
 )
-def test_another_datestyle_is_refused_by_name(name: str, words: str) -> None:
-    with pytest.raises(DataError, match="DateStyle ISO"):
-        text(name, words)
+def test_no_offset_is_guessed(style: str, tz: Any, words: str) -> None:
+    with pytest.raises(DataError, match="no certain value"):
+        in_style(style, tz)["timestamptz"].decode_bytes(words.encode(), TEXT)
+
+
+@pytest.mark.parametrize(
+    ("style", "name", "words"),
+    [
+        ("ISO, DMY", "date", "12/11/1999"),
+        ("ISO, DMY", "date", "12-11-1999"),
+        ("German, DMY", "date", "12/11/1999"),
+        ("SQL, DMY", "date", "12-11-1999"),
+        ("Postgres, DMY", "date", "12/11/1999"),
+        ("Postgres, DMY", "timestamp", "12/11/1999 01:02:03"),
+        ("Postgres, DMY", "timestamp", "12-11-1999 01:02:03"),
+        ("ISO, MDY", "timestamp", "12/11/1999 01:02:03"),
+        ("SQL, DMY", "date", "31/13/1999"),
+        ("SQL, MDY", "date", "31/12/1999"),
+        ("SQL, DMY", "date", "31/12/1999 00:00:00"),
+        ("SQL, DMY", "timestamp", "31/12/1999"),
+        ("SQL, DMY", "timestamp", "31/12/1999 23:59:59 CET"),
+        ("SQL, DMY", "timestamp", "31/12/1999 24:00:00"),
+        ("SQL, DMY", "timestamp", "31/12/1999 23:59:59.1234567"),
+        ("Postgres, MDY", "timestamp", "Fri Foo 31 23:59:59 1999"),
+        ("Postgres, MDY", "timestamp", "Fri Dec 23:59:59 1999"),
+        ("Postgres, MDY", "timestamp", "Fri 31 Dec 31 23:59:59 1999"),
+        ("ISO, MDY", "timestamptz", "1999-12-31 23:59:59"),
+    ],
+)
+def test_what_could_mean_two_things_is_refused(style: str, name: str, words: str) -> None:
+    with pytest.raises(DataError, match=r"DateStyle .* no certain value.*SET datestyle = 'ISO'"):
+        in_style(style)[name].decode_bytes(words.encode(), TEXT)
+
+
+@pytest.mark.parametrize("style", ["ISO, MDY", *STYLES])
+def test_what_says_by_itself_what_it_means_is_read_in_every_style(style: str) -> None:
+    codecs = in_style(style)
+    assert codecs["date"].decode_bytes(b"01.02.2003", TEXT) == dt.date(2003, 2, 1)
+    for words in (b"01.02.2003 04:05:06", b"Sat Feb 01 04:05:06 2003", b"Sat 01 Feb 04:05:06 2003"):
+        assert codecs["timestamp"].decode_bytes(words, TEXT) == dt.datetime(2003, 2, 1, 4, 5, 6)
+
+
+@pytest.mark.parametrize(
+    ("style", "name", "words"),
+    [
+        ("SQL, DMY", "date", "31/12/0044 BC"),
+        ("SQL, DMY", "date", "31/12/10000"),
+        ("German, DMY", "timestamp", "31.12.0001 23:59:59 BC"),
+        ("German, DMY", "timestamptz", "31.12.0001 23:59:59 UTC BC"),
+        ("Postgres, MDY", "timestamp", "Fri Dec 31 23:59:59 294276"),
+        ("Postgres, MDY", "timestamptz", "Fri Dec 31 23:59:59 0044 UTC BC"),
+        ("SQL, MDY", "timestamptz", "infinity"),
+        ("German, DMY", "date", "-infinity"),
+    ],
+)
+def test_what_python_has_no_date_for_in_other_styles(style: str, name: str, words: str) -> None:
+    with pytest.raises(DataError, match="cast the column to text") as caught:
+        in_style(style)[name].decode_bytes(words.encode(), TEXT)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "words", [styled_stamp(dt.datetime(1999, 12, 31, 1, 2, 3, 50), style, " UTC") for style in STYLES]
+)
+def test_every_truncation_of_a_styled_timestamp(words: str) -> None:
+    codecs = in_style("SQL, DMY")
+    for cut in range(len(words)):
+        with pytest.raises(DataError):
+            codecs["timestamptz"].decode_bytes(words[:cut].encode(), TEXT)
+        if cut < 10:
+            with pytest.raises(DataError):
+                codecs["date"].decode_bytes(words[:cut].encode(), TEXT)

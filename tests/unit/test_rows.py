@@ -24,7 +24,7 @@ INT4, TEXT, BYTEA, JSON, INT4_ARRAY, UNKNOWN = 23, 25, 17, 114, 1007, 600
 
 def plan_of(*columns: Any) -> RowPlan:
     facts = read_row_description(m.row_description(*columns)[5:])
-    return make_plan(facts, registry_for(UTC).by_oid, RAW)
+    return make_plan(facts, registry_for(UTC), RAW)
 
 
 PLAN = plan_of(m.Column("n", INT4, 1), m.Column("t", TEXT), m.Column("b", BYTEA, 1))

@@ -413,9 +413,90 @@ def test_a_new_time_zone_is_for_the_next_result() -> None:
     assert operation.results[0].sink.taken()[0][0].isoformat() == "2000-01-01T05:30:00+05:30"
 
 
-@pytest.mark.parametrize("name", ["Nowhere/Atlantis", "../../etc/passwd", "<+03>-03", "", "x" * 300])
+def test_a_setting_that_changes_before_the_rows_is_theirs() -> None:
+    """The request was written by a plan that is remembered; when its rows come the setting is another."""
+    session = connected_session()
+    column = m.row_description(m.Column("now", TIMESTAMPTZ, 1))
+    head = [m.close_complete(), m.parse_complete(), m.bind_complete(), column]
+    end = [m.data_row(ROW[1]), m.command_complete("SELECT 1"), m.ready()]
+    for _ in range(2):
+        (operation,) = run("SELECT now()", (), prepare=True)(session)
+        feed(session, b"".join([*(head if operation.script[0] == 2 else head[2:]), *end]))
+        assert operation.error is None
+    (operation,) = run("SELECT now()", (), prepare=True)(session)
+    assert operation.plan is not None, "no Describe: the plan is the statement's"
+    feed(session, b"".join([m.parameter_status("TimeZone", "Asia/Kolkata"), m.bind_complete(), *end]))
+    assert operation.results[0].sink.taken()[0][0].isoformat() == "2000-01-01T05:30:00+05:30"
+    (operation,) = run("SELECT now()", (), prepare=True)(session)
+    assert operation.plan is None, "the statement's plan is of the old setting"
+
+
+DATE = m.Column("day", 1082)
+
+
+@pytest.mark.parametrize(
+    ("tag", "is_read"),
+    [
+        ("SELECT 1", True),
+        ("INSERT 0 1", True),
+        ("BEGIN", True),
+        ("SET", False),
+        ("RESET", False),
+        ("DISCARD ALL", False),
+        ("DO", False),
+        ("CALL", False),
+        ("COMMIT", False),
+        ("ROLLBACK", False),
+    ],
+)
+def test_dates_behind_a_statement_that_may_have_changed_their_style(tag: str, is_read: bool) -> None:
+    """Of a multi-statement text: the change is reported when the whole text is done."""
+    session = connected_session()
+    feed(session, m.parameter_status("DateStyle", "SQL, DMY"))
+    (operation,) = run("whatever; SELECT day", None)(session)
+    rows = [m.row_description(DATE), m.data_row("01/02/2024"), m.command_complete("SELECT 1"), m.ready()]
+    feed(session, b"".join([m.command_complete(tag), *rows]))
+    if is_read:
+        assert operation.results[1].sink.taken() == [(datetime.date(2024, 2, 1),)]
+    else:
+        assert "no certain value" in str(operation.error)
+    (operation,) = run("SELECT day", None)(session)
+    feed(session, b"".join(rows))
+    assert operation.results[0].sink.taken() == [(datetime.date(2024, 2, 1),)]
+
+
+def test_settings_follow_in_any_order() -> None:
+    for names in (("DateStyle", "TimeZone"), ("TimeZone", "DateStyle")):
+        session = connected_session()
+        for name in names:
+            feed(session, m.parameter_status(name, {"DateStyle": "German, DMY", "TimeZone": "Asia/Kolkata"}[name]))
+        assert (str(session.registry.timezone), session.registry.style) == ("Asia/Kolkata", "German")
+
+
+@pytest.mark.parametrize(
+    "name", ["Nowhere/Atlantis", "../../etc/passwd", "", "x" * 300, "<+03>", "EST5EDT,M3.2.0,M11.1.0"]
+)
 def test_a_time_zone_python_does_not_know_is_read_as_utc(name: str) -> None:
-    assert session_module.timezone_of(name) is datetime.timezone.utc
+    assert session_module.timezone_of(name) is None
+    session = connected_session()
+    feed(session, m.parameter_status("TimeZone", name))
+    assert session.registry.timezone is datetime.timezone.utc
+
+
+@pytest.mark.parametrize(
+    ("name", "shown", "seconds"),
+    [
+        ("<+03>-03", "+03", 10800),
+        ("<-07:30>+07:30", "-07:30", -27000),
+        ("<+05:53:28>-05:53:28", "+05:53:28", 21208),
+        ("EST5", "EST", -18000),
+        ("+05:30", "+05:30", -19800),
+    ],
+)
+def test_time_zones_that_are_an_offset(name: str, shown: str, seconds: int) -> None:
+    zone = session_module.timezone_of(name)
+    assert zone is not None
+    assert (zone.tzname(None), zone.utcoffset(None)) == (shown, datetime.timedelta(seconds=seconds))
 
 
 def test_another_client_encoding_ends_the_session() -> None:

@@ -125,7 +125,7 @@ def test_binary_is_asked_for_only_where_it_is_equal_to_text() -> None:
 
 
 def test_plans_take_the_formats_of_the_server() -> None:
-    plan = make_plan(columns(INT4, POINT, form=1), BY_OID, RAW)
+    plan = make_plan(columns(INT4, POINT, form=1), registry_for(UTC), RAW)
     assert plan.formats == b"\1\1"
     assert plan.codecs == (BY_OID[INT4], RAW)
 

@@ -230,7 +230,7 @@ def plan_fits(session, statement, binary) -> bool:
         statement.plan is not None
         and statement.binary == binary
         and statement.formats == statement.wanted
-        and statement.registry is session.registry
+        and statement.plan.registry is session.registry
     )
 
 

@@ -32,7 +32,6 @@ cdef class Statement:
     cdef public bytes formats
     cdef public bytes wanted
     cdef public RowPlan plan
-    cdef public object registry
     cdef public bint binary
     cdef public long long last_use
     cpdef object set_columns(self, object columns)

@@ -221,7 +221,6 @@ class Statement:
         "oids",
         "plan",
         "prepared",
-        "registry",
         "sql",
         "uses",
         "wanted",
@@ -239,7 +238,6 @@ class Statement:
         self.formats = b""
         self.wanted = b""
         self.plan = None
-        self.registry = None
         self.binary = False
         self.last_use = 0
 

@@ -15,6 +15,7 @@ cdef class RowPlan:
     cdef readonly tuple columns
     cdef readonly tuple codecs
     cdef readonly bytes formats
+    cdef readonly object registry
     cdef readonly Py_ssize_t width
     cdef readonly bint atomic
 
@@ -41,4 +42,5 @@ cdef class TupleSink(Sink):
 cpdef Py_ssize_t decode_rows(Sink sink, RowPlan plan, bytes data) except -1
 
 cpdef bytes choose_formats(object columns, dict by_oid, bint binary)
-cpdef RowPlan make_plan(tuple columns, dict by_oid, object fallback)
+@cython.locals(by_oid=dict)
+cpdef RowPlan make_plan(tuple columns, object registry, object fallback)

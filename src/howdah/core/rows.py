@@ -28,17 +28,19 @@ class RowPlan:
 
     ``columns`` are the facts of its RowDescription (see wire.backend.read_row_description), ``codecs`` one a column,
     ``formats`` a byte a column (0 text, 1 binary). ``atomic``: no value can be part of a reference cycle, so the
-    garbage collector need not look at the rows.
+    garbage collector need not look at the rows. ``registry`` is where the codecs are from: they follow the session's
+    settings, so when those have changed another plan is needed.
     """
 
-    __slots__ = ("atomic", "codecs", "columns", "formats", "width")
+    __slots__ = ("atomic", "codecs", "columns", "formats", "registry", "width")
 
-    def __init__(self, columns: tuple, codecs: tuple, formats: bytes) -> None:
+    def __init__(self, columns: tuple, codecs: tuple, formats: bytes, registry: object = None) -> None:
         if len(columns) != len(codecs) or len(columns) != len(formats):
             raise ValueError("a plan needs one codec and one format a column")
         self.columns = columns
         self.codecs = codecs
         self.formats = formats
+        self.registry = registry
         self.width = len(columns)
         self.atomic = all(codec.atomic for codec in codecs)
 
@@ -83,12 +85,14 @@ def choose_formats(columns: object, by_oid: dict, binary: bool) -> bytes:
     return bytes(codes)
 
 
-def make_plan(columns: tuple, by_oid: dict, fallback: object) -> RowPlan:
+def make_plan(columns: tuple, registry: object, fallback: object) -> RowPlan:
     """The plan of a result whose RowDescription has arrived; columns of unknown type are str (bytes in binary)."""
+    by_oid = registry.by_oid
     return RowPlan(
         columns,
         tuple([by_oid.get(column[3], fallback) for column in columns]),
         bytes([column[6] for column in columns]),
+        registry,
     )
 
 

@@ -24,7 +24,9 @@ decoding and calls back into the session gets an InterfaceError.
 
 from __future__ import annotations
 
+import re
 from collections import deque
+from datetime import timedelta, timezone, tzinfo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,6 +80,7 @@ from howdah.errors import (
     ProtocolError,
     error_from_fields,
 )
+from howdah.types._datetime import style_of
 from howdah.types.codec import _Codec
 from howdah.types.registry import UTC, registry_for
 from howdah.wire import backend
@@ -381,6 +384,9 @@ class Session:
             if head.waiter is not None:
                 self.finished.append(head)
         elif head.step == EXECUTE and head.result is None:
+            if head.plan is not None and head.plan.registry is not self.registry:
+                # a setting changed after the request was made and before its rows were
+                head.plan = make_plan(head.plan.columns, self.registry, RAW)
             head.begin_result(head.plan)
         return None
 
@@ -414,7 +420,11 @@ class Session:
 
     def on_row_description(self, head, body):
         columns = backend.read_row_description(body)
-        plan = make_plan(columns, self.registry.by_oid, RAW)
+        registry = self.registry
+        if head.step == SIMPLE and head.results is not None and changes_settings(head.results):
+            # the statements in front may have changed DateStyle, which the server reports when the Query is over
+            registry = registry_for(registry.timezone)
+        plan = make_plan(columns, registry, RAW)
         if head.statement is not None:
             if self.memory is not None and head.statement.columns != columns:
                 self.memory.remember(head.statement.sql, head.statement.oids, columns)
@@ -422,10 +432,9 @@ class Session:
             if head.step == DESCRIBE:
                 # together: the plan, and what was asked for when it was made
                 head.statement.plan = plan
-                head.statement.registry = self.registry
                 head.statement.formats = head.formats
                 head.statement.binary = head.binary
-                head.statement.wanted = choose_formats(columns, self.registry.by_oid, head.binary)
+                head.statement.wanted = choose_formats(columns, registry.by_oid, head.binary)
         if head.step == DESCRIBE:
             head.plan = plan
             if head.remembered and not head.binary and not plan_equals_text(plan):
@@ -551,8 +560,9 @@ class Session:
         if name not in self.parameters and len(self.parameters) >= MAX_KEPT_PARAMETERS:
             raise ProtocolError(f"the server reports more than {MAX_KEPT_PARAMETERS} settings")
         self.parameters[name] = value
-        if name == "TimeZone":
-            self.registry = registry_for(timezone_of(value))
+        if name == "TimeZone" or name == "DateStyle":
+            timezone = timezone_of(self.parameters.get("TimeZone", "UTC"))
+            self.registry = registry_for(timezone, style_of(self.parameters.get("DateStyle", "ISO")))
         elif name == "client_encoding" and value.upper().replace("-", "") not in (
             "UTF8",
             "UNICODE",
@@ -575,17 +585,34 @@ def shown(byte: int) -> str:
     return repr(chr(byte)) if 32 <= byte < 127 else f"0x{byte:02x}"
 
 
-def timezone_of(name: str) -> object:
-    """The tzinfo of a TimeZone setting; UTC for one that Python does not know."""
+# POSIX's way to write a zone without summer time, <+03>-03 or EST5: west is positive. SET TimeZone = 3 becomes such a one.
+DIGITS = tuple("0123456789")
+OFFSET_ZONE = r"(?:<([^>]+)>|([A-Za-z]{3,}))?([+-]?)(\d{1,2})(?::(\d\d)(?::(\d\d))?)?"
+
+
+def timezone_of(name: str) -> tzinfo | None:
+    """The tzinfo of a TimeZone setting; None for one that Python does not know."""
     if name in ("UTC", "Etc/UTC", "GMT", "Etc/GMT", "Universal", "Zulu", "Etc/UCT", "UCT"):
         return UTC
+    offset = re.fullmatch(OFFSET_ZONE, name, re.ASCII) if name.endswith(DIGITS) else None
+    if offset is not None:
+        west = timedelta(hours=int(offset[4]), minutes=int(offset[5] or 0), seconds=int(offset[6] or 0))
+        return timezone(west if offset[3] == "-" else -west, offset[1] or offset[2] or name)
     from zoneinfo import ZoneInfo
 
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        # a POSIX zone or one missing here: the same instants, labelled UTC
-        return UTC
+        return None
+
+
+# the first words of the tags of statements that may change settings, or bring earlier ones back
+SETTING_TAGS = frozenset({"SET", "RESET", "DISCARD", "DO", "CALL", "COMMIT", "ROLLBACK"})
+
+
+def changes_settings(results: list) -> bool:
+    """Whether a statement of the same request, before this one, may have changed DateStyle."""
+    return any(result.tag is not None and result.tag.split(" ")[0] in SETTING_TAGS for result in results)
 
 
 def closed_error(failure: object) -> Error:

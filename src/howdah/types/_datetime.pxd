@@ -57,12 +57,16 @@ cdef _Codec TIMESTAMP_CODEC
 cdef _Codec TIMESTAMPTZ_UTC
 
 cdef class _CalendarCodec(_Codec):
-    cpdef object out_of_range(self, str text)
+    cdef readonly str style
+    cpdef object read_styled(self, str text)
+    cpdef object other_style(self, str text)
+    cpdef object out_of_range(self, str text, bint beyond=*)
 
 cdef class DateCodec(_CalendarCodec):
     cdef object decode_text(self, const unsigned char *data, Py_ssize_t pos, Py_ssize_t size)
     @cython.locals(days=int)
     cdef object decode_binary(self, const unsigned char *data, Py_ssize_t pos, Py_ssize_t size)
+    cpdef object read_styled(self, str text)
     cpdef object beyond(self, int days)
     cpdef int encode(self, OutBuf out, object value) except -1
 
@@ -73,6 +77,7 @@ cdef class TimestampCodec(_CalendarCodec):
     cdef object decode_text(self, const unsigned char *data, Py_ssize_t pos, Py_ssize_t size)
     @cython.locals(us="long long")
     cdef object decode_binary(self, const unsigned char *data, Py_ssize_t pos, Py_ssize_t size)
+    cpdef object read_styled(self, str text)
     cpdef object localise(self, object value, long long us)
     cpdef object beyond(self, long long us)
     cpdef int encode(self, OutBuf out, object value) except -1

@@ -1,9 +1,9 @@
 """date, timestamp and timestamptz.
 
 Binary: days, or microseconds, since 2000-01-01 (src/include/datatype/timestamp.h); the smallest and the largest
-integer mean -infinity and infinity. Text: ISO, as DateStyle ISO writes it; another DateStyle is refused by name,
-never guessed. A timestamptz is shown in the session's TimeZone, in both formats, as psql and psycopg show it.
-What Python's datetime cannot hold (BC, years beyond 9999, infinity, 24:00) is a DataError.
+integer mean -infinity and infinity. Text: ISO here, what the other DateStyles write in types/_datestyle.py; what could
+mean two things is refused, never guessed. A timestamptz is shown in the session's TimeZone, in both formats, as psql
+and psycopg show it. What Python's datetime cannot hold (BC, years beyond 9999, infinity, 24:00) is a DataError.
 """
 
 from __future__ import annotations
@@ -57,6 +57,27 @@ NO_DAYS_MIN, NO_DAYS_MAX = -(2**31), 2**31 - 1
 NO_US_MIN, NO_US_MAX = -(2**63), 2**63 - 1
 
 
+# The styles, as settings are reduced to what reading depends on. ISO also stands for "not known now": only what says
+# by itself what it means is read then.
+ISO = "ISO"
+GERMAN = "German"
+SQL_DMY, SQL_MDY = "SQL, DMY", "SQL, MDY"
+POSTGRES_DMY, POSTGRES_MDY = "Postgres, DMY", "Postgres, MDY"
+
+
+def style_of(setting: str) -> str:
+    """What a DateStyle setting, like ``SQL, YMD``, means for reading."""
+    style, _, order = setting.partition(",")
+    if style == "German":
+        return GERMAN
+    day_first = order.strip() == "DMY"
+    if style == "SQL":
+        return SQL_DMY if day_first else SQL_MDY
+    if style == "Postgres":
+        return POSTGRES_DMY if day_first else POSTGRES_MDY
+    return ISO
+
+
 def parse_date(text: str) -> date:
     """A date in ISO text. Raises ValueError."""
     if len(text) != 10 or text[4] != "-" or text[7] != "-":
@@ -77,16 +98,7 @@ def parse_timestamp(text: str) -> datetime:
         us = int(text[20:at].ljust(6, "0"))
     tz = None
     if at < len(text):
-        sign = text[at]
-        parts = text[at + 1 :].split(":")
-        if sign not in "+-" or not 1 <= len(parts) <= 3:
-            raise ValueError(text)
-        seconds = 0
-        for index, part in enumerate(parts):
-            if len(part) != 2:
-                raise ValueError(text)
-            seconds += int(part) * (3600, 60, 1)[index]
-        tz = timezone(timedelta(seconds=-seconds if sign == "-" else seconds))
+        tz = timezone(timedelta(seconds=parse_offset(text[at:])))
     return datetime(
         int(text[:4]),
         int(text[5:7]),
@@ -99,23 +111,52 @@ def parse_timestamp(text: str) -> datetime:
     )
 
 
+def parse_offset(text: str) -> int:
+    """The seconds of a zone's offset: ``+01``, ``-03:30`` or ``+05:53:28``. Raises ValueError."""
+    sign = text[0]
+    parts = text[1:].split(":")
+    if sign not in "+-" or not 1 <= len(parts) <= 3:
+        raise ValueError(text)
+    seconds = 0
+    for index, part in enumerate(parts):
+        if len(part) != 2:
+            raise ValueError(text)
+        seconds += int(part) * (3600, 60, 1)[index]
+    return -seconds if sign == "-" else seconds
+
+
 # an ISO date of a year that Python's calendar does not have
 ISO_BEYOND = re.compile(r"\d{5,}-\d\d-\d\d|\d{4}-\d\d-\d\d.* BC$")
 
 
 class _CalendarCodec(_Codec):
-    """What date and the timestamps share: the words for what Python's calendar cannot hold."""
+    """What date and the timestamps share: the session's DateStyle, the words for what Python's calendar cannot hold."""
 
-    __slots__ = ()
+    __slots__ = ("style",)
 
-    def out_of_range(self, text: str) -> object:
+    def read_styled(self, text: str) -> object:
+        """The value of a text that is not ISO. Raises ValueError."""
+        raise ValueError(text)
+
+    def other_style(self, text: str) -> object:
+        """The value of a text that is not ISO, or what is wrong with it."""
+        try:
+            return self.read_styled(text)
+        except (ValueError, OverflowError) as exc:
+            return self.out_of_range(text, type(exc).__name__ == "OutsideCalendar")
+
+    def out_of_range(self, text: str, beyond: bool = False) -> object:
         if text == "infinity" or text == "-infinity":
             raise DataError(f"{self.name} {text!r} has no Python value: cast the column to text to read it")
-        if ISO_BEYOND.match(text) and len(text) <= 64:
+        if beyond or (len(text) <= 64 and ISO_BEYOND.match(text)):
             raise DataError(
                 f"{self.name} {text!r} is outside Python's years 1 to 9999: cast the column to text to read it"
             )
-        return self.wrong_text(text, "only DateStyle ISO is read; SET datestyle = 'ISO'")
+        return self.wrong_text(
+            text,
+            f"with DateStyle {self.style}, the last one known for sure, it means no certain value: "
+            "SET datestyle = 'ISO' in a request of its own, or read binary results",
+        )
 
 
 class DateCodec(_CalendarCodec):
@@ -123,12 +164,26 @@ class DateCodec(_CalendarCodec):
 
     __slots__ = ()
 
+    def __init__(self, style: str = ISO) -> None:
+        self.name = "date"
+        self.oid = DATE
+        self.array_oid = DATE_ARRAY
+        self.binary_equal = True
+        self.atomic = True
+        self.encode_format = 1
+        self.style = style
+
     def decode_text(self, data, pos, size):
         text = read_text(data, pos, size)
         try:
             return parse_date(text)
         except ValueError:
-            return self.out_of_range(text)
+            return self.other_style(text)
+
+    def read_styled(self, text: str) -> object:
+        from howdah.types._datestyle import read_date
+
+        return read_date(text, self.style)
 
     def decode_binary(self, data, pos, size):
         if size != 4:
@@ -157,13 +212,14 @@ class TimestampCodec(_CalendarCodec):
 
     __slots__ = ("tz", "utc", "zoned")
 
-    def __init__(self, name: str, oid: int, array_oid: int, zoned: bool, tz: object = None) -> None:
-        self.name = name
-        self.oid = oid
-        self.array_oid = array_oid
+    def __init__(self, zoned: bool, tz: object = None, style: str = ISO) -> None:
+        self.name = "timestamptz" if zoned else "timestamp"
+        self.oid = TIMESTAMPTZ if zoned else TIMESTAMP
+        self.array_oid = TIMESTAMPTZ_ARRAY if zoned else TIMESTAMP_ARRAY
         self.binary_equal = True
         self.atomic = True
         self.encode_format = 1
+        self.style = style
         self.zoned = zoned
         self.tz = tz
         self.utc = tz is UTC
@@ -172,13 +228,16 @@ class TimestampCodec(_CalendarCodec):
         text = read_text(data, pos, size)
         try:
             value = parse_timestamp(text)
-            if not self.zoned:
-                return value
-            if value.tzinfo is None:
-                return self.out_of_range(text)
-            return value.astimezone(self.tz)
+            if self.zoned == (value.tzinfo is not None):
+                return value.astimezone(self.tz) if self.zoned else value
         except (ValueError, OverflowError):
-            return self.out_of_range(text)
+            pass
+        return self.other_style(text)
+
+    def read_styled(self, text: str) -> object:
+        from howdah.types._datestyle import read_timestamp, read_timestamptz
+
+        return read_timestamptz(text, self.style, self.tz) if self.zoned else read_timestamp(text, self.style)
 
     def decode_binary(self, data, pos, size):
         if size != 8:
@@ -215,19 +274,21 @@ class TimestampCodec(_CalendarCodec):
         else:
             delta = value - PG_EPOCH
         out.put_i32(8)
-        us = (delta.days * 86400 + delta.seconds) * 1000000 + delta.microseconds
-        out.put_i32((us >> 32) if us >= 0 else -((-us - 1) >> 32) - 1)
-        low = us & 0xFFFFFFFF
-        out.put_i32(low if low < 0x80000000 else low - 0x100000000)
+        out.put_i64((delta.days * 86400 + delta.seconds) * 1000000 + delta.microseconds)
 
 
-TIMESTAMP_CODEC = TimestampCodec("timestamp", TIMESTAMP, TIMESTAMP_ARRAY, False)
-TIMESTAMPTZ_UTC = TimestampCodec("timestamptz", TIMESTAMPTZ, TIMESTAMPTZ_ARRAY, True, UTC)
+TIMESTAMP_CODEC = TimestampCodec(False)
+TIMESTAMPTZ_UTC = TimestampCodec(True, UTC)
 
 
-def timestamptz_codec(tz: object) -> TimestampCodec:
-    """The codec of timestamptz for a session whose TimeZone is ``tz``."""
-    return TimestampCodec("timestamptz", TIMESTAMPTZ, TIMESTAMPTZ_ARRAY, True, tz)
+def session_codecs(tz: object, style: str) -> tuple:
+    """The codecs of a session whose TimeZone is ``tz`` (None: one that Python does not know) and DateStyle ``style``."""
+    if tz is None:
+        # the same instants, labelled UTC; where no offset is written there is no way to read them
+        zoned = TimestampCodec(True, UTC)
+    else:
+        zoned = TimestampCodec(True, tz, style)
+    return (DateCodec(style), TimestampCodec(False, None, style), zoned)
 
 
 class PythonDatetimeCodec(_Codec):
@@ -243,8 +304,4 @@ class PythonDatetimeCodec(_Codec):
 
 PYTHON_DATETIME = PythonDatetimeCodec("datetime", TIMESTAMPTZ, TIMESTAMPTZ_ARRAY)
 
-CODECS = (
-    DateCodec("date", DATE, DATE_ARRAY),
-    TIMESTAMP_CODEC,
-    TIMESTAMPTZ_UTC,
-)
+CODECS = (DateCodec(), TIMESTAMP_CODEC, TIMESTAMPTZ_UTC)

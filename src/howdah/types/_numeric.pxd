@@ -1,12 +1,13 @@
 cimport cython
 from howdah.types.codec cimport _Codec
 from howdah.wire.bytes cimport (
-    read_f64, read_i16, read_i32, read_i64, read_text, read_u16, read_u32, write_f64, write_i64,
+    read_f32, read_f64, read_i16, read_i32, read_i64, read_text, read_u16, read_u32, write_f32, write_f64,
 )
 from howdah.wire.outbuf cimport OutBuf
 
 cdef extern from *:
     """
+    #include <math.h>
     #ifndef HOWDAH_NUMERIC_INCLUDED
     #define HOWDAH_NUMERIC_INCLUDED
     /* The bytes of the smallest integer type that holds an int; 0 when none does, -1 for an error. */
@@ -62,8 +63,34 @@ cdef extern from *:
         if (text != small) PyMem_Free(text);
         return result;
     }
+    /* See short_decimal in the .py file, whose arithmetic this is, step by step. */
+    static double howdah_short_decimal(double value) {
+        static const double tens[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14,
+                                      1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+        double size = value < 0 ? -value : value, above, below, whole, found;
+        int exponent, ten, digits, shift, power_of_two;
+        if (!(size >= 1e-13 && size < 1e21)) return 0.0;
+        power_of_two = frexp(size, &exponent) == 0.5;
+        above = ldexp(0.5, exponent - 24);
+        below = power_of_two ? above / 2 : above;
+        ten = (int)floor((exponent - 1) * 0.30103);
+        if (ten >= -1 ? size >= tens[ten + 1] : size * tens[-ten - 1] >= 1.0) ten++;
+        for (digits = 6; digits < 10; digits++) {
+            shift = digits - 1 - ten;
+            whole = rint(shift >= 0 ? size * tens[shift] : size / tens[-shift]);
+            found = shift >= 0 ? whole / tens[shift] : whole * tens[-shift];
+            if (found - size > -below && found - size < above) return value < 0 ? -found : found;
+            if (power_of_two) {
+                whole += 1;
+                found = shift >= 0 ? whole / tens[shift] : whole * tens[-shift];
+                if (found - size < above) return value < 0 ? -found : found;
+            }
+        }
+        return 0.0;
+    }
     #endif
     """
+    double short_decimal "howdah_short_decimal"(double value) noexcept nogil
     int int_width "howdah_int_width"(object value) except -1
     object numeric_text "howdah_numeric_text"(const unsigned char *data, Py_ssize_t pos, Py_ssize_t size)
 
@@ -92,11 +119,24 @@ cdef class Int4Codec(_IntCodec):
 
 cdef class Int8Codec(_IntCodec):
     cdef object decode_binary(self, const unsigned char *data, Py_ssize_t pos, Py_ssize_t size)
-    @cython.locals(buffer="unsigned char *")
     cpdef int encode(self, OutBuf out, object value) except -1
 
 cdef class OidCodec(_IntCodec):
     cdef object decode_binary(self, const unsigned char *data, Py_ssize_t pos, Py_ssize_t size)
+    cpdef int encode(self, OutBuf out, object value) except -1
+
+cdef double FLOAT4_END
+cdef double FLOAT4_ROUNDS_TO_ZERO
+
+@cython.locals(found=double)
+cdef object float4_value(double value)
+cpdef str shown_int(object number)
+
+cdef class Float4Codec(_Codec):
+    @cython.locals(value=double, store=bytearray, buffer="unsigned char *")
+    cdef object decode_text(self, const unsigned char *data, Py_ssize_t pos, Py_ssize_t size)
+    cdef object decode_binary(self, const unsigned char *data, Py_ssize_t pos, Py_ssize_t size)
+    @cython.locals(number=double, buffer="unsigned char *")
     cpdef int encode(self, OutBuf out, object value) except -1
 
 cdef class Float8Codec(_Codec):
@@ -113,6 +153,12 @@ cdef class NumericCodec(_Codec):
     cdef object check_digits(self, const unsigned char *data, Py_ssize_t pos, Py_ssize_t size)
     cpdef int encode(self, OutBuf out, object value) except -1
     cpdef int encode_words(self, OutBuf out, list words) except -1
+
+cdef class WrappedIntCodec(_Codec):
+    cdef readonly _Codec target
+    cdef readonly object low
+    cdef readonly object high
+    cpdef _Codec for_value(self, object value)
 
 cdef class PythonIntCodec(_Codec):
     @cython.locals(width=int)

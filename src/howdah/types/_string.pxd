@@ -9,5 +9,9 @@ cdef class TextCodec(_Codec):
     @cython.locals(data=bytes)
     cpdef int encode(self, OutBuf out, object value) except -1
 
+cdef class CharCodec(TextCodec):
+    @cython.locals(byte=int)
+    cdef object decode_binary(self, const unsigned char *data, Py_ssize_t pos, Py_ssize_t size)
+
 cdef class EmptyArrayCodec(_Codec):
     cpdef int encode(self, OutBuf out, object value) except -1

@@ -1,4 +1,4 @@
-"""text and its relatives: the same bytes in both formats, UTF-8."""
+"""text and its relatives: the same bytes in both formats, UTF-8. And "char", one byte of the system catalogues."""
 
 from __future__ import annotations
 
@@ -8,7 +8,18 @@ if TYPE_CHECKING:
 else:
     from howdah import _cy as cython
 
-from howdah._oids import BPCHAR, BPCHAR_ARRAY, NAME, NAME_ARRAY, TEXT, TEXT_ARRAY, VARCHAR, VARCHAR_ARRAY
+from howdah._oids import (
+    BPCHAR,
+    BPCHAR_ARRAY,
+    CHAR,
+    CHAR_ARRAY,
+    NAME,
+    NAME_ARRAY,
+    TEXT,
+    TEXT_ARRAY,
+    VARCHAR,
+    VARCHAR_ARRAY,
+)
 from howdah.errors import DataError
 from howdah.types.codec import _Codec
 
@@ -29,7 +40,7 @@ class TextCodec(_Codec):
 
     def encode(self, out, value) -> None:
         try:
-            data = value.encode("utf-8")
+            data = str.encode(value, "utf-8")  # a subclass's own encode is not asked
         except UnicodeEncodeError as exc:
             raise DataError(
                 f"the text holds a lone surrogate at position {exc.start}: UTF-8 has no bytes for it"
@@ -39,6 +50,20 @@ class TextCodec(_Codec):
                 f"the text holds a NUL character at position {value.index(chr(0))}: PostgreSQL's text cannot, use bytes (bytea)"
             )
         out.put_sized(data)
+
+
+class CharCodec(TextCodec):
+    """ "char": the text the server writes in both formats: '' for byte 0, ``\\377`` for a byte beyond ASCII."""
+
+    __slots__ = ()
+
+    def decode_binary(self, data, pos, size):
+        if size != 1:
+            return self.wrong_size(size)
+        byte = data[pos]
+        if byte == 0:
+            return ""
+        return chr(byte) if byte < 128 else f"\\{byte:03o}"
 
 
 class EmptyArrayCodec(_Codec):
@@ -58,4 +83,5 @@ CODECS = (
     TextCodec("varchar", VARCHAR, VARCHAR_ARRAY, True, True, 0),
     TextCodec("bpchar", BPCHAR, BPCHAR_ARRAY, True, True, 0),
     TextCodec("name", NAME, NAME_ARRAY, True, True, 0),
+    CharCodec("char", CHAR, CHAR_ARRAY, True, True, 0),
 )

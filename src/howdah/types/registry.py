@@ -1,35 +1,41 @@
 """Which codec reads an OID and which one writes a Python value.
 
-``by_oid`` and ``by_type`` of a Registry never change once it is made: a session whose TimeZone changes gets
-another registry, so a plan that was built from one stays true to it.
+``by_oid`` and ``by_type`` of a Registry never change once it is made: a session whose TimeZone or DateStyle changes
+gets another registry, so a plan that was built from one stays true to it. (IntervalStyle and bytea_output need none: what
+they write says by itself how it is to be read.)
 """
 
 from __future__ import annotations
 
 from datetime import timezone as _timezone
+from datetime import tzinfo
 
 from howdah.errors import DataError, ProgrammingError
-from howdah.types import _array, _binary, _bool, _datetime, _json, _numeric, _string, _uuid
+from howdah.types import _array, _binary, _bool, _datetime, _interval, _json, _numeric, _string, _time, _uuid
+from howdah.types.codec import _Codec
 
 UTC = _timezone.utc
 
 # The one list of the type families; a new family is registered here and nowhere else.
-FAMILIES = (_bool, _binary, _numeric, _string, _uuid, _datetime, _json)
+FAMILIES = (_bool, _binary, _numeric, _string, _uuid, _datetime, _time, _interval, _json)
 
 
 class Registry:
-    """Codecs by OID and by Python type; ``timezone`` is the session's."""
+    """Codecs by OID and by Python type.
 
-    __slots__ = ("by_name", "by_oid", "by_type", "timezone")
+    ``timezone`` is the session's, UTC where Python does not know it; ``style`` is what its DateStyle means for reading
+    (types/_datestyle.py).
+    """
 
-    def __init__(self, timezone) -> None:
-        self.timezone = timezone
-        self.by_oid = {}
-        self.by_name = {}
+    __slots__ = ("by_name", "by_oid", "by_type", "style", "timezone")
+
+    def __init__(self, timezone: tzinfo | None, style: str = "ISO") -> None:
+        self.timezone = timezone or UTC
+        self.style = style
+        self.by_oid: dict[int, _Codec] = {}
+        self.by_name: dict[str, _Codec] = {}
         for family in FAMILIES:
-            for codec in family.CODECS:
-                if codec.name == "timestamptz" and timezone is not UTC:
-                    codec = _datetime.timestamptz_codec(timezone)
+            for codec in _datetime.session_codecs(timezone, style) if family is _datetime else family.CODECS:
                 array = _array.ArrayCodec(codec)
                 self.by_oid[codec.oid] = codec
                 self.by_oid[codec.array_oid] = array
@@ -102,8 +108,10 @@ def _by_type(by_name: dict) -> dict:
     import decimal
     import uuid
 
+    from howdah.types import numeric
     from howdah.types.json import Json, Jsonb
 
+    wrapped = _numeric.WrappedIntCodec
     return {
         int: _numeric.PYTHON_INT,
         str: _string.UNKNOWN_TEXT,
@@ -116,19 +124,29 @@ def _by_type(by_name: dict) -> dict:
         uuid.UUID: by_name["uuid"],
         datetime.date: by_name["date"],
         datetime.datetime: _datetime.PYTHON_DATETIME,
+        datetime.time: _time.PYTHON_TIME,
+        datetime.timedelta: by_name["interval"],
+        numeric.Int2: wrapped(by_name["int2"], -(2**15), 2**15 - 1),
+        numeric.Int4: wrapped(by_name["int4"], -(2**31), 2**31 - 1),
+        numeric.Int8: wrapped(by_name["int8"], -(2**63), 2**63 - 1),
+        numeric.IntNumeric: by_name["numeric"],
+        numeric.Oid: wrapped(by_name["oid"], 0, 2**32 - 1),
+        numeric.Float4: by_name["float4"],
+        numeric.Float8: by_name["float8"],
         Json: by_name["json"],
         Jsonb: by_name["jsonb"],
     }
 
 
-_registries: dict = {}
+_registries: dict[tuple[object, ...], Registry] = {}
 
 
-def registry_for(timezone) -> Registry:
-    """The registry of sessions in ``timezone``, made once."""
-    registry = _registries.get(timezone)
+def registry_for(timezone: tzinfo | None, style: str = "ISO") -> Registry:
+    """The registry of sessions in ``timezone`` (None: one that Python does not know) and DateStyle, made once."""
+    key = (timezone, str(timezone), style)  # zones of one fixed offset are equal whatever their names
+    registry = _registries.get(key)
     if registry is None:
         if len(_registries) > 256:
             _registries.clear()
-        registry = _registries[timezone] = Registry(timezone)
+        registry = _registries[key] = Registry(timezone, style)
     return registry

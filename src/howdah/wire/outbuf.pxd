@@ -4,7 +4,7 @@ from libc.string cimport memcpy
 cdef extern from "Python.h":
     bytes PyBytes_FromStringAndSize(const char *source, Py_ssize_t size)
 
-from howdah.wire.bytes cimport write_i16, write_i32
+from howdah.wire.bytes cimport write_i16, write_i32, write_i64
 
 cdef Py_ssize_t MAX_MESSAGE_BYTES
 
@@ -24,6 +24,8 @@ cdef class OutBuf:
     cpdef int put_i16(self, int value) except -1
     @cython.locals(out="unsigned char *")
     cpdef int put_i32(self, int value) except -1
+    @cython.locals(out="unsigned char *")
+    cpdef int put_i64(self, long long value) except -1
     @cython.locals(out="unsigned char *")
     cpdef int put_byte(self, unsigned char value) except -1
     @cython.locals(count=Py_ssize_t, target="unsigned char *", source="const unsigned char *")

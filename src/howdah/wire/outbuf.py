@@ -17,7 +17,7 @@ from howdah.errors import DataError
 from howdah.wire.limits import MAX_MESSAGE_BYTES
 
 if not cython.compiled:
-    from howdah.wire.bytes import write_i16, write_i32
+    from howdah.wire.bytes import write_i16, write_i32, write_i64
 
 
 class OutBuf:
@@ -77,6 +77,12 @@ class OutBuf:
         out = self.store
         write_i32(out, self.pos, value)
         self.pos += 4
+
+    def put_i64(self, value: int) -> None:
+        self.reserve(8)
+        out = self.store
+        write_i64(out, self.pos, value)
+        self.pos += 8
 
     def put_byte(self, value: int) -> None:
         self.reserve(1)

@@ -71,32 +71,131 @@ def test_time_zone_that_is_rolled_back(pg18):
             assert (one(conn, "select " + NOON + " where %s", (True,)))[0].utcoffset() == timedelta(0)
 
 
-@pytest.mark.parametrize("style", ["SQL, DMY", "SQL, MDY", "German", "Postgres, DMY"])
-@pytest.mark.parametrize("expression", ["date '2024-11-23'", "timestamp '2024-11-23 01:02:03'", "now()"])
-def test_other_date_styles_are_refused_by_name_and_never_guessed(pg18, style, expression):
-    with connect(pg18) as conn:
-        one(conn, "select set_config('DateStyle', %s, false)", (style,))
-        with pytest.raises(howdah.DataError, match="DateStyle ISO"):
-            one(conn, "select 1, " + expression + ", 'x'")
-        # binary has no style
-        right = one(conn, "select 1, " + expression + ", 'x'", binary=True)
-        assert right[::2] == (1, "x") and isinstance(right[1], date)
-        # parameters neither, whatever they are compared with
-        day = date(2024, 11, 23)
-        assert one(conn, "select %s = date '23 Nov 2024', %s = timestamp '23 Nov 2024'", (day, day)) == (
-            True,
-            True,
-        )
-        conn.execute("set datestyle = 'ISO, DMY'")
-        assert one(conn, "select date '2024-11-23'") == (day,)
+STYLES = [f"{style}, {order}" for style in ("ISO", "SQL", "German", "Postgres") for order in ("DMY", "MDY", "YMD")]
+STYLED_ZONES = ["UTC", "Asia/Kolkata", "America/New_York", "Europe/London", "Pacific/Apia", "<+03>-03", "EST5"]
+# around both changes of the clocks of New York in 2024, and the day that Apia left out
+MOMENTS = """
+    select m, m::timestamp, m::date, m::time, m::timetz, array[m], array[m::date, null]
+    from (select generate_series(timestamptz '2024-11-03 03:30Z', '2024-11-03 08:00Z', '17 min 1.25 s')
+          union all select generate_series(timestamptz '2024-03-10 05:30Z', '2024-03-10 08:00Z', '29 min')
+          union all select generate_series(timestamptz '2011-12-29 00:30Z', '2011-12-31 23:00Z', '13 hours')
+          union all select generate_series(timestamptz '1970-01-02 00:00Z', '2037-12-31 00:00Z', '23928 hours 1 us')) as s(m)
+"""
 
 
-def test_intervals_follow_their_style(pg18):
+def rows_of(conn, query, **options):
+    cur = conn.cursor()
+    cur.execute(query, **options)
+    return cur.fetchall()
+
+
+def with_offsets(rows):
+    """The rows, with what equality does not see."""
+    return [[(v, v.utcoffset(), v.fold) if hasattr(v, "fold") else v for v in row] for row in rows]
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_dates_and_times_in_every_style_and_zone(pg18, style):
     with connect(pg18) as conn:
-        for style, wanted in (("iso_8601", "P1DT2H"), ("sql_standard", "1 2:00:00"), ("postgres", "1 day 02:00:00")):
+        for zone in STYLED_ZONES:
+            one(
+                conn, "select set_config('DateStyle', %s, false), set_config('TimeZone', %s, false)", (style, zone)
+            )
+            as_text = with_offsets(rows_of(conn, MOMENTS, prepare=False))
+            as_binary = with_offsets(rows_of(conn, MOMENTS, binary=True))
+            assert as_text == as_binary and len(as_text) > 40
+            # the moments themselves are the same in every style and zone
+            if zone == STYLED_ZONES[0]:
+                moments = [row[0][0] for row in as_text]
+            assert [row[0][0].astimezone(datetime.timezone.utc) for row in as_text] == moments
+
+
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", "America/New_York", "Europe/Amsterdam", "Africa/Monrovia"])
+def test_offsets_of_the_past_have_seconds(pg18, zone):
+    query = "select generate_series(timestamptz '1800-01-01 00:00Z', '1975-01-01', '401 days 7 us'), timestamptz '0002-01-01Z'"
+    with connect(pg18) as conn:
+        one(conn, "select set_config('TimeZone', %s, false)", (zone,))
+        as_text = with_offsets(rows_of(conn, query, prepare=False))
+        assert as_text == with_offsets(rows_of(conn, query, binary=True))
+        assert any(row[0][1].seconds % 60 for row in as_text)
+        # words have no offset, and the server's zones need not have the history of ours
+        conn.execute("set datestyle = 'SQL, DMY'")
+        with pytest.raises(howdah.DataError, match="no certain value"):
+            rows_of(conn, query, prepare=False)
+        assert as_text == with_offsets(rows_of(conn, query, binary=True))
+
+
+def test_a_style_that_changes_while_statements_are_known(pg18):
+    """Prepared, with text results: the plan of the last answer is of the last style."""
+    day = date(2024, 2, 1)
+    with connect(pg18) as conn:
+        for style in [*STYLES, *reversed(STYLES)]:
+            conn.execute("set datestyle = '" + style + "'")
+            for options in ({}, {"prepare": False}, {"prepare": True}):
+                assert one(
+                    conn, "select date '2024-02-01', array[date '2024-02-01'] where %s", (True,), **options
+                ) == (
+                    day,
+                    [day],
+                )
+
+
+def test_a_style_that_changes_inside_one_text(pg18):
+    """The server reports a setting when the whole text is done: what could mean two things is refused until then."""
+    query = "select date '2024-02-01'"
+    with connect(pg18) as conn:
+        conn.execute("set datestyle = 'SQL, DMY'")
+        for change in (
+            "set datestyle = 'SQL, MDY'",
+            "set datestyle = 'Postgres, MDY'",
+            "do $$ begin set datestyle = 'SQL, MDY'; end $$",
+        ):
+            with pytest.raises(howdah.DataError, match="no certain value"):
+                conn.execute(change + "; " + query)
+            assert one(conn, query, prepare=False) == (date(2024, 2, 1),)
+            conn.execute("set datestyle = 'SQL, DMY'")
+        for change in ("set datestyle = 'ISO'", "set datestyle = 'German'", "reset datestyle"):
+            cur = conn.execute(change + "; " + query)
+            assert cur.nextset() and cur.fetchall() == [(date(2024, 2, 1),)]
+            conn.execute("set datestyle = 'SQL, DMY'")
+        # nothing changed in front of it: read as reported
+        cur = conn.execute("select 1; " + query)
+        assert cur.nextset() and cur.fetchall() == [(date(2024, 2, 1),)]
+
+
+def test_parameters_have_no_style(pg18):
+    day = date(2024, 11, 23)
+    with connect(pg18) as conn:
+        for style in STYLES:
+            conn.execute("set datestyle = '" + style + "'")
+            assert one(conn, "select %s = date '23 Nov 2024', %s = timestamp '23 Nov 2024'", (day, day)) == (
+                True,
+                True,
+            )
+
+
+INTERVALS = """
+    select make_interval(y, m, 0, d, 0, 0, s) as i, array[make_interval(y, m, 0, d, 0, 0, s), null]
+    from (values (0), (1), (-1), (3)) a(y), (values (0), (2), (-2)) b(m), (values (0), (1), (-1), (45)) c(d),
+         (values (0::float8), (1), (-1), (0.5), (-0.5), (3600), (-90061.000001), (59.999999), (360000000)) d(s)
+"""
+
+
+def test_intervals_in_every_style(pg18):
+    with connect(pg18) as conn:
+        answers = []
+        for style in ("postgres", "postgres_verbose", "sql_standard", "iso_8601"):
             one(conn, "select set_config('IntervalStyle', %s, false)", (style,))
+            as_text = rows_of(conn, INTERVALS, prepare=False)
+            as_binary = rows_of(conn, INTERVALS, binary=True)
+            assert as_text == as_binary and len(as_text) == 432
+            answers.append(as_text)
             for _ in range(3):
-                assert one(conn, "select justify_hours('26 hours') where %s", (True,)) == (wanted,)
+                assert one(conn, "select justify_hours('26 hours') where %s", (True,)) == (timedelta(1, 7200),)
+        assert answers[0] == answers[1] == answers[2] == answers[3]
+        assert one(conn, "select interval '1 year 1 mon'", prepare=False) == (timedelta(395),)
+        assert one(conn, "select interval '-1 day'", prepare=False) == (timedelta(-1),)
+        assert one(conn, "select interval '0.5 s'", prepare=False) == (timedelta(0, 0, 500000),)
 
 
 @pytest.mark.parametrize("data", [b"", bytes(range(256)), b"\\", b"\\x41", b"a\\\\b\0\xff'", b"\\000"])
@@ -139,6 +238,10 @@ def test_values_python_does_not_have(pg18):
         ("timestamptz '-infinity'", "-infinity"),
         ("timestamptz '0044-03-15 12:00 BC'", "years 1 to 9999"),
         ("array[date 'infinity']", "infinity"),
+        ("time '24:00'", "24:00:00"),
+        ("timetz '24:00+01'", "24:00:00"),
+        ("interval 'infinity'", "infinity"),
+        ("interval '100000000 years'", "timedelta"),
     ]
     with connect(pg18) as conn:
         for expression, match in cases:
