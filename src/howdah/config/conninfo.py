@@ -362,6 +362,8 @@ def _parse_uri(uri: str) -> dict[str, str]:
             key, equals, value = pair.partition("=")
             if not equals:
                 raise ProgrammingError("a setting behind the URI's ? lacks its =")
+            if (key, value) == ("ssl", "true"):  # JDBC's way to say it, which libpq takes too
+                key, value = "sslmode", "require"
             values[_known(_decode(key, "a key"))] = _decode(value, key)
     return values
 

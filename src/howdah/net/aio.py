@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from howdah.core import recovery
 from howdah.core.operation import Operation
@@ -297,6 +297,8 @@ async def open_session(
     attempt.startup = startup
     driver.startup = startup
     try:
+        if session.closed:
+            raise cast(BaseException, session.failure)  # the server spoke, or went, before it was asked anything
         startup.begin(session)
         await asyncio.wait_for(_start(driver, startup), remaining(deadline))
     except asyncio.TimeoutError:
