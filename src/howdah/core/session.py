@@ -426,7 +426,7 @@ class Session:
             registry = registry_for(registry.timezone)
         plan = make_plan(columns, registry, RAW)
         if head.statement is not None:
-            if self.memory is not None and head.statement.columns != columns:
+            if self.memory is not None and types_differ(head.statement.columns, columns):
                 self.memory.remember(head.statement.sql, head.statement.oids, columns)
             head.statement.set_columns(columns)
             if head.step == DESCRIBE:
@@ -573,6 +573,11 @@ class Session:
                 "so the connection was closed; do not SET client_encoding"
             )
         return None
+
+
+def types_differ(known: object, columns: tuple) -> bool:
+    """Whether a statement returns other types than it did when it was last described, if it was."""
+    return known is None or [column[3] for column in known] != [column[3] for column in columns]
 
 
 def plan_equals_text(plan: RowPlan) -> bool:

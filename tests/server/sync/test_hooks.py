@@ -304,3 +304,10 @@ def test_a_hook_that_raises(pg18, caplog):
 def test_no_hook(pg18, wrong):
     with pytest.raises(howdah.ProgrammingError, match="is no hook|needs connect_begun"):
         Connection.connect(pg18.dsn, hooks=[wrong])
+
+
+def test_tls_version(tls17, no_leaks):
+    log = Log()
+    conn = Connection.connect(tls17.dsn, sslmode="require", hooks=[log])
+    conn.close()
+    assert str(log.events[0][1].tls_version).startswith("TLSv1.")
