@@ -362,7 +362,8 @@ def _parse_uri(uri: str) -> dict[str, str]:
             key, equals, value = pair.partition("=")
             if not equals:
                 raise ProgrammingError("a setting behind the URI's ? lacks its =")
-            values[_known(_decode(key, "a key"))] = _decode(value, key)
+            key = _known(_decode(key, "a key"))  # before it may be shown: it may be a piece of a password
+            values[key] = _decode(value, key)
     return values
 
 

@@ -495,6 +495,8 @@ class Session:
             if head.take(self, kind, body):
                 self.advance(head)
         elif action == ROW:
+            if len(body) < 2:  # too short for the row loop to look at
+                raise ProtocolError(f"a DataRow of {len(body) + 4} bytes")
             raise ProtocolError("a row arrived that no RowDescription announced")
         return None
 
