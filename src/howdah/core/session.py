@@ -581,6 +581,8 @@ def timezone_of(name: str) -> object:
     """The tzinfo of a TimeZone setting; UTC for one that Python does not know."""
     if name in ("UTC", "Etc/UTC", "GMT", "Etc/GMT", "Universal", "Zulu", "Etc/UCT", "UCT"):
         return UTC
+    if len(name) > 64 or name.count("/") > 3:
+        return UTC  # no zone's name; zoneinfo would look for it as a package, a level for each slash
     from zoneinfo import ZoneInfo
 
     try:
