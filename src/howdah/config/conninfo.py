@@ -364,7 +364,8 @@ def _parse_uri(uri: str) -> dict[str, str]:
                 raise ProgrammingError("a setting behind the URI's ? lacks its =")
             if (key, value) == ("ssl", "true"):  # JDBC's way to say it, which libpq takes too
                 key, value = "sslmode", "require"
-            values[_known(_decode(key, "a key"))] = _decode(value, key)
+            key = _known(_decode(key, "a key"))  # before it may be shown: it may be a piece of a password
+            values[key] = _decode(value, key)
     return values
 
 

@@ -504,6 +504,8 @@ class Session:
             if head.take(self, kind, body):
                 self.advance(head)
         elif action == ROW:
+            if len(body) < 2:  # too short for the row loop to look at
+                raise ProtocolError(f"a DataRow of {len(body) + 4} bytes")
             raise ProtocolError("a row arrived that no RowDescription announced")
         return None
 
@@ -603,6 +605,8 @@ def timezone_of(name: str) -> tzinfo | None:
     if offset is not None:
         west = timedelta(hours=int(offset[4]), minutes=int(offset[5] or 0), seconds=int(offset[6] or 0))
         return timezone(west if offset[3] == "-" else -west, offset[1] or offset[2] or name)
+    if len(name) > 64 or name.count("/") > 3:
+        return None  # no zone's name; zoneinfo would look for it as a package, a level for each slash
     from zoneinfo import ZoneInfo
 
     try:
