@@ -118,6 +118,7 @@ class Session:
         "authenticated",
         "backend_key",
         "backend_pid",
+        "backslashes",
         "begin",
         "bytes_in",
         "closed",
@@ -154,6 +155,7 @@ class Session:
         self.transaction_status = STATUS_UNKNOWN
         self.parameters: dict[str, str] = {}
         self.backend_pid = 0
+        self.backslashes = False
         self.backend_key = b""
         self.protocol_version = PROTOCOL_3_0
         self.authenticated = False
@@ -528,6 +530,8 @@ class Session:
         self.parameters[name] = value
         if name == "TimeZone":
             self.registry = registry_for(timezone_of(value))
+        elif name == "standard_conforming_strings":
+            self.backslashes = value == "off"
         elif name == "client_encoding" and value.upper().replace("-", "") not in (
             "UTF8",
             "UNICODE",
