@@ -324,10 +324,12 @@ def family_targets() -> list[Target]:
 
 def row_target() -> Target:
     """DataRow messages of several columns, under plans that mix types and formats."""
-    by_oid = registry_for(UTC).by_oid
+    registry = registry_for(UTC)
     oids = (23, 25, 1700, 1007, 3802, 1184, 17, 2950, 1231, 701)
     plans = [
-        make_plan(tuple((f"c{i}", 0, 0, oid, -1, -1, form[i % len(form)]) for i, oid in enumerate(chosen)), by_oid, RAW)
+        make_plan(
+            tuple((f"c{i}", 0, 0, oid, -1, -1, form[i % len(form)]) for i, oid in enumerate(chosen)), registry, RAW
+        )
         for chosen in (oids, oids[:1], oids[2:5], (), (23, 23, 20, 99999))
         for form in ((0,), (1,), (0, 1))
     ]

@@ -153,7 +153,12 @@ class Diagnostic:
 
 
 class Warning(builtins.Warning):
-    """An important warning; PEP 249. Also one of Python's own, so that `warnings.warn` takes it."""
+    """An important warning; PEP 249. Also one of Python's own, so that `warnings.warn` takes it.
+
+    `diag`: the Diagnostic of the server's notice, where the warning is one (`Connection.messages`), else None.
+    """
+
+    diag: Diagnostic | None = None
 
 
 class InsecureConnectionWarning(Warning):
@@ -209,14 +214,14 @@ class Error(Exception):
         diag = self.diag
         parts = [super().__str__()]
         if self.query is not None:
-            parts += _position_mark(self.query, diag.statement_position)
+            parts += position_mark(self.query, diag.statement_position)
         if diag.message_detail:
             parts.append("DETAIL:  " + escape_controls(diag.message_detail))
         if diag.message_hint:
             parts.append("HINT:  " + escape_controls(diag.message_hint))
         if diag.internal_query:
             parts.append("QUERY:  " + escape_controls(diag.internal_query))
-            parts += _position_mark(diag.internal_query, diag.internal_position)
+            parts += position_mark(diag.internal_query, diag.internal_position)
         return "\n".join(parts)
 
 
@@ -394,7 +399,7 @@ if not TYPE_CHECKING:
         return sorted({*globals(), *SQLSTATES})
 
 
-def _position_mark(query: str, position: str | None) -> list[str]:
+def position_mark(query: str, position: str | None) -> list[str]:
     """psql's two lines: `LINE 2: select nosuch` and a caret under the character at `position`; or none."""
     if position is None or not position.isascii() or not position.isdigit() or len(position) > 10:
         return []

@@ -204,7 +204,16 @@ def test_texts_are_remembered_within_bounds() -> None:
         ("(SELECT 1) UNION (SELECT 2)", "SELECT", True),
         ("((( values (1))))", "VALUES", True),
         ("-- a comment\nTABLE t", "TABLE", True),
-        ("--\n--\nWITH x AS (SELECT 1) SELECT * FROM x", "WITH", True),
+        ("--\n--\nWITH x AS (SELECT 1) SELECT * FROM x", "SELECT", True),
+        ("WITH x AS (SELECT 1), y AS (DELETE FROM t RETURNING a) INSERT INTO u SELECT * FROM x", "INSERT", True),
+        ("with recursive r(n) as (values (1) union all select n + 1 from r) update t set a = n from r", "UPDATE", True),
+        ("WITH insert AS MATERIALIZED (SELECT 1), update AS (SELECT 2) TABLE insert", "TABLE", True),
+        ("(WITH x AS (SELECT 1) SELECT * FROM x)", "SELECT", True),
+        ("WITH x AS (SELECT 1) MERGE INTO t USING x ON true WHEN MATCHED THEN DELETE", "MERGE", True),
+        ("/* a /* nested */ comment */ SELECT 1", "SELECT", True),
+        ("; SELECT 1", "SELECT", True),
+        ("'SELECT'", "", False),
+        ("größe 1", "GRÖSSE", False),
         ("/* one */ /* two **/INSERT INTO t VALUES (1)", "INSERT", True),
         ("/**/UPDATE t SET a = 1", "UPDATE", True),
         ("DELETE FROM t", "DELETE", True),
@@ -254,6 +263,19 @@ SINGLE = [
     "/* a /* nested; */ comment; */ SELECT 1",
     "SELECT 1 /* /* ; */ */",
     "SELECT U&'\\0441;', B'1', x';'",
+    "; SELECT 1",
+    'SELECT U&"a;"";b" FROM t',
+    "SELECT n'it''s; fine'",
+    "SELECT E'a'\n 'b\\';'",
+    "SELECT E'a' -- a comment\n 'b\\';'",
+    "SELECT 1$a$;$a$",
+    "SELECT 1e5, 0x1F, a[1:2], 7 %% 3 @> '{}'::jsonb;",
+    "CREATE RULE r AS ON INSERT TO t DO ALSO (DELETE FROM u; DELETE FROM v)",
+    "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SELECT 2; END",
+    "create or replace procedure p() begin atomic delete from t; delete from u; end;",
+    "CREATE FUNCTION f(a int) RETURNS int BEGIN ATOMIC SELECT CASE a WHEN 1 THEN 2 END; SELECT 3; END",
+    "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1; SELECT 2'",
+    "DO $do$ BEGIN EXECUTE 'a;b'; PERFORM $in$;$in$; END $do$",
     "SELECT 1 -- ;\n + 2",
     "SELECT '--', 1 -- ;",
     "SELECT '/*', 1 /* ; */",
@@ -281,6 +303,15 @@ SEVERAL = [
     "SELECT a$b$ + 1 AS c$b; SELECT 2",
     "SELECT type'x'; SELECT 2",
     "SELECT nameE'x\\'; SELECT 2",
+    "SELECT E'a' 'b\\'; SELECT 2",
+    "SELECT 'a'\n'b\\'; SELECT 2",
+    "SELECT U&'\\'; SELECT 2",
+    "BEGIN; SELECT 1; END",
+    "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; END; SELECT 2",
+    "CREATE TABLE t (begin int, atomic int); SELECT 2",
+    "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'; SELECT 2",
+    "SELECT 1; 5",
+    "SELECT 1;;= 2",
 ]
 
 
@@ -314,6 +345,111 @@ def test_long_texts_are_read_in_reasonable_time(text: str) -> None:
     query = read_query(text, False)
     assert query.text == text
     assert time.process_time() - begin < 5
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "'x' ",
+        "''",
+        "E'\\'' ",
+        '"a""b" ',
+        "/*x*/",
+        "-- x\n",
+        "(1),",
+        "a.b, ",
+        "$a$ $a$ ",
+        "$",
+        "1e5 ",
+        ";x ",
+        " ",
+        "%s ",
+        "E'a'\n",
+    ],
+)
+def test_a_megabyte_is_read_in_linear_time(unit: str) -> None:
+    def seconds(size: int) -> float:
+        text = "SELECT " + unit * (size // len(unit))
+        begin = time.process_time()
+        read_query(text, "%s" in unit)
+        return time.process_time() - begin
+
+    seconds(1000)
+    small = min(seconds(125_000) for _ in range(3))
+    assert seconds(1_000_000) < 8 * 6 * max(small, 0.001)
+
+
+def test_backslashes_count_where_the_session_says_so() -> None:
+    """PostgreSQL manual, 4.1.2.2: with standard_conforming_strings off, a plain string is read like an E'' string."""
+    for text, standard, off in [
+        ("SELECT '\\'; SELECT 2", False, True),
+        ("SELECT 'a\\';'", False, True),
+        ("SELECT n'\\';'", False, True),
+        ("SELECT B'1\\'; SELECT 2", False, False),
+        ("SELECT '\\'';'", True, False),
+    ]:
+        assert (read_query(text, False).single, read_query(text, False, True).single) == (standard, off), text
+    assert read_query("SELECT '\\', %s", True).values([1]) == [1]
+    with pytest.raises(ProgrammingError, match="inside a string"):
+        read_query("SELECT '\\', %s", True, True).values([1])
+    with pytest.raises(ProgrammingError, match="inside a string"):
+        read_query("SELECT '\\' %s'", True, True).values([1])
+
+
+# -- placeholders where no parameter can stand
+
+
+@pytest.mark.parametrize(
+    ("text", "params", "where"),
+    [
+        ("SELECT '%s'", [1], "inside a string"),
+        ("SELECT 'it''s %s'", [1], "inside a string"),
+        ("SELECT E'\\'%s'", [1], "inside a string"),
+        ("SELECT n'%(a)s', %(a)s", {"a": 1}, "inside a string"),
+        ("DO $$ BEGIN PERFORM %s; END $$", [1], "inside a string"),
+        ("SELECT $q$ %s $q$", [1], "inside a string"),
+        ('SELECT "%s"', [1], "inside a quoted name"),
+        ('SELECT U&"a""%s"', [1], "inside a quoted name"),
+        ("SELECT 1 -- %s", [1], "inside a comment"),
+        ("SELECT 1 /* /* */ %(a)s */", {"a": 1}, "inside a comment"),
+        ("SELECT a%s", [1], "at the end of a name"),
+    ],
+)
+def test_a_placeholder_that_is_no_parameter_is_refused(text: str, params: Any, where: str) -> None:
+    with pytest.raises(ProgrammingError) as caught:
+        read_query(text, True).values(params)
+    place = text.index("%")
+    message, line, caret = str(caught.value).splitlines()
+    assert f"at character {place + 1} stands {where}" in message
+    assert line == f"LINE 1: {text}" and caret.index("^") == len("LINE 1: ") + place
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("SELECT %(a)s /* %(a)s */ -- %(a)s", 1),
+        ("SELECT '100%%', %s", 1),
+        ("SELECT 7 %% %s, '{}'::jsonb @> %s, a[%s:%s]", 4),
+        ("SELECT $1::text || %s", 1),
+        ("SELECT %s::int, :%s, 1e5%s", 3),
+        ("SELECT '--', %s, '/*', %s", 2),
+        ("SELECT 'a' -- it's\n , %s", 1),
+        ("SELECT $a$ ' $a$, %s", 1),
+        ("SELECT a$b, %s, c$", 1),
+        ("SELECT '' '' \"\"\"\" %s", 1),
+        ("select(%s)", 1),
+    ],
+)
+def test_placeholders_beside_quotes_and_comments(text: str, count: int) -> None:
+    query = read_query(text, True)
+    params = dict.fromkeys(query.names, 7) if query.names else [7] * count
+    assert query.values(params) == [7] * count
+
+
+def test_the_caret_stands_under_a_placeholder_that_is_none() -> None:
+    with pytest.raises(ProgrammingError) as caught:
+        read_query("SELECT 1,\n  5 % 3", True)
+    assert str(caught.value).splitlines()[1:] == ["LINE 2:   5 % 3", "            ^"]
 
 
 def test_cannot_be_pickled() -> None:

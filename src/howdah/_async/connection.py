@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from howdah._async._pair import Driver, Lock, SettableProperties, open_driver
 from howdah._async.cursor import AsyncCursor
@@ -12,7 +12,7 @@ from howdah._typing import Row
 from howdah.config.conninfo import target_of
 from howdah.core.execute import run_sql
 from howdah.core.session import STATUS_IDLE, Session
-from howdah.errors import Error, InterfaceError
+from howdah.errors import Error
 from howdah.rows import TupleRow, tuple_row
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from howdah.rows import RowFactory
 
 __all__ = ["AsyncConnection"]
+
+# the rows of one cursor, where they are not the connection's
+CursorRow = TypeVar("CursorRow")
 
 
 class AsyncConnection(BaseConnection[Row], SettableProperties):
@@ -53,10 +56,10 @@ class AsyncConnection(BaseConnection[Row], SettableProperties):
         prepare_threshold: int | None = 1,
         timeout: float | None = None,
         hooks: Sequence[Hook] = (),
-        row_factory: RowFactory[Row],
+        row_factory: RowFactory[CursorRow],
         cursor_factory: type[AsyncCursor[Any]] | None = None,
         **kwargs: Any,
-    ) -> AsyncConnection[Row]: ...
+    ) -> AsyncConnection[CursorRow]: ...
 
     @overload
     @classmethod
@@ -68,6 +71,7 @@ class AsyncConnection(BaseConnection[Row], SettableProperties):
         prepare_threshold: int | None = 1,
         timeout: float | None = None,
         hooks: Sequence[Hook] = (),
+        row_factory: None = None,
         cursor_factory: type[AsyncCursor[Any]] | None = None,
         **kwargs: Any,
     ) -> AsyncConnection[TupleRow]: ...
@@ -117,6 +121,7 @@ class AsyncConnection(BaseConnection[Row], SettableProperties):
 
     async def close(self) -> None:
         """Closes the connection; an open transaction is rolled back by the server. Closing twice does no harm."""
+        self._begin_call()
         if self._closed:
             return
         self._closed = True
@@ -150,12 +155,14 @@ class AsyncConnection(BaseConnection[Row], SettableProperties):
     def cursor(self, *, binary: bool = False) -> AsyncCursor[Row]: ...
 
     @overload
-    def cursor(self, *, binary: bool = False, row_factory: RowFactory[Any]) -> AsyncCursor[Any]: ...
+    def cursor(self, *, binary: bool = False, row_factory: RowFactory[CursorRow]) -> AsyncCursor[CursorRow]: ...
 
     def cursor(self, *, binary: bool = False, row_factory: RowFactory[Any] | None = None) -> AsyncCursor[Any]:
         """A new cursor. ``binary``: results in binary format from the first use, of types howdah does not know as bytes."""
         if self._closed or self._session.closed:
             self._check_open()
+        if self._messages:
+            self._begin_call()
         cursor = self.cursor_factory(self, row_factory=row_factory)
         cursor._binary = binary
         return cursor
@@ -183,12 +190,20 @@ class AsyncConnection(BaseConnection[Row], SettableProperties):
 
     async def _end_transaction(self, sql: bytes) -> None:
         async with self._lock:
+            self._begin_call()
             self._check_open()
             if self._session.transaction_status != STATUS_IDLE:
                 operation = run_sql(self._session, sql)
                 if self._timeout is not None:
                     self._limit(operation, None)
-                await self._driver.run(operation)
+                try:
+                    await self._driver.run(operation)
+                except Error as error:
+                    self._note_error(error)
+                    raise
+                finally:
+                    if self._unclaimed:
+                        self._unclaimed.clear()  # they are no cursor's
 
     async def set_autocommit(self, value: bool) -> None:
         """Sets ``autocommit``; only outside a transaction."""
@@ -209,9 +224,3 @@ class AsyncConnection(BaseConnection[Row], SettableProperties):
         """Sets ``deferrable``; only outside a transaction."""
         async with self._lock:
             self._set("deferrable", value)
-
-    def fileno(self) -> int:
-        """The socket's file descriptor. Raises InterfaceError when the connection is closed."""
-        if self._closed:
-            raise InterfaceError("the connection is closed")
-        return self._driver.fileno()

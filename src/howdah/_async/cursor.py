@@ -3,21 +3,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from howdah._base.cursor import BaseCursor
+from howdah._base.cursor import FIND_ROUTINE, BaseCursor
 from howdah._typing import Row
 from howdah.core.execute import execute, execute_many, may_repeat
 from howdah.errors import Error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from types import TracebackType
 
     from howdah._async.connection import AsyncConnection
     from howdah._typing import Self
 
-__all__ = ["AsyncCursor"]
+__all__ = ["AsyncCursor", "AsyncResults"]
+
+AnyCursor = TypeVar("AnyCursor", bound=BaseCursor[Any])
 
 
 class AsyncCursor(BaseCursor[Row]):
@@ -35,6 +37,7 @@ class AsyncCursor(BaseCursor[Row]):
         self._closed = True
         self._results = self._result = None
         self._rows = []
+        self._messages = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -66,18 +69,22 @@ class AsyncCursor(BaseCursor[Row]):
         conn = self._conn
         self._reset()
         async with conn._lock:
-            operation = execute(conn._session, query, params, self._binary if binary is None else binary, prepare)
-            if timeout is not None or conn._timeout is not None:
-                conn._limit(operation, timeout)
             try:
-                await conn._driver.run(operation)
-            except Error:
-                if not may_repeat(conn._session, operation):
-                    raise
-                refused = operation
-                operation = execute(conn._session, query, params, False, prepare)
-                operation.timeout_s, operation.deadline = refused.timeout_s, refused.deadline
-                await conn._driver.run(operation)
+                operation = execute(conn._session, query, params, self._binary if binary is None else binary, prepare)
+                if timeout is not None or conn._timeout is not None:
+                    conn._limit(operation, timeout)
+                try:
+                    await conn._driver.run(operation)
+                except Error:
+                    if not may_repeat(conn._session, operation):
+                        raise
+                    refused = operation
+                    operation = execute(conn._session, query, params, False, prepare)
+                    operation.timeout_s, operation.deadline = refused.timeout_s, refused.deadline
+                    await conn._driver.run(operation)
+            except Error as error:
+                self._hear(error)
+                raise
         self._take(operation)
         return self
 
@@ -94,11 +101,44 @@ class AsyncCursor(BaseCursor[Row]):
             self._rowcount = 0
             return
         async with conn._lock:
-            operation = execute_many(conn._session, query, rows)
-            if timeout is not None or conn._timeout is not None:
-                conn._limit(operation, timeout)
-            await conn._driver.run(operation)
+            try:
+                operation = execute_many(conn._session, query, rows)
+                if timeout is not None or conn._timeout is not None:
+                    conn._limit(operation, timeout)
+                await conn._driver.run(operation)
+            except Error as error:
+                self._hear(error)
+                raise
         self._take_many(operation)
+
+    async def callproc(self, procname: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        """Calls a function (``SELECT * FROM``) or a procedure (``CALL``) and returns the parameters as it left them (PEP 249).
+
+        ``procname`` is read as SQL reads a name: ``schema.name``, quotes for capitals. A function's result is there to be
+        fetched; of a procedure the INOUT and OUT parameters, which are given as None, are also in the list returned.
+        What the name stands for is asked of the server first: two round trips.
+        """
+        values = list(parameters)
+        await self.execute(FIND_ROUTINE, (procname,), binary=False)
+        found = self._routine(procname, len(values))
+        await self.execute(found.sql, values)
+        return found.outcome(values, self)
+
+    async def scroll(self, value: int, mode: str = "relative") -> None:
+        """Moves to another row of the result: ``value`` rows on ("relative") or to row ``value`` from 0 ("absolute").
+
+        Raises IndexError, and stays, when there is no such row (PEP 249).
+        """
+        self._scroll(value, mode)
+
+    async def set_result(self, index: int) -> Self:
+        """Goes to the result ``index`` of a query with several statements; negative counts from the end."""
+        self._set_result(index)
+        return self
+
+    def results(self) -> AsyncResults[Self]:
+        """Goes over the results of a query with several statements, the present one first; each time gives the cursor."""
+        return AsyncResults(self)
 
     async def fetchone(self) -> Row | None:
         """The next row, None behind the last one."""
@@ -120,3 +160,24 @@ class AsyncCursor(BaseCursor[Row]):
         if row is None:
             raise StopAsyncIteration
         return row
+
+
+class AsyncResults(Generic[AnyCursor]):
+    """The results of a cursor, one after the other (``AsyncCursor.results()``)."""
+
+    def __init__(self, cursor: AnyCursor) -> None:
+        self._cursor = cursor
+        self._begun = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> AnyCursor:
+        cursor = self._cursor
+        if not self._begun:
+            self._begun = True
+            if cursor._result is not None:
+                return cursor
+        elif cursor.nextset():
+            return cursor
+        raise StopAsyncIteration

@@ -8,7 +8,7 @@ import time
 import warnings
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 from howdah import errors
 from howdah._base.info import ConnectionInfo
@@ -27,6 +27,20 @@ if TYPE_CHECKING:
     from howdah.rows import RowFactory
 
 NoticeHandler = Callable[[Diagnostic], None]
+
+MAX_MESSAGES = 1000
+Message = tuple[type[Exception], Exception]
+
+
+class Notify(NamedTuple):
+    """A notification (PostgreSQL manual, NOTIFY): its channel, its payload, and the process ID of who sent it."""
+
+    channel: str
+    payload: str
+    pid: int
+
+
+NotifyHandler = Callable[[Notify], None]
 
 
 class IsolationLevel(enum.IntEnum):
@@ -61,6 +75,8 @@ class BaseConnection(Generic[Row]):
 
     row_factory: RowFactory[Row]
     _driver: Any
+    # what arrived since a cursor last took its messages; None until the first one, so that quiet connections pay a test
+    _unclaimed: list[Message] | None = None
 
     def __init__(self, session: Session, target: Target) -> None:
         self._session = session
@@ -73,6 +89,8 @@ class BaseConnection(Generic[Row]):
         self._recorder: Recorder | None = None
         session.memory = MEMORIES.of(target)
         self._notice_handlers: list[NoticeHandler] = []
+        self._notify_handlers: list[NotifyHandler] = []
+        self._messages: list[Message] = []
 
     def __repr__(self) -> str:
         target = self._target
@@ -159,6 +177,46 @@ class BaseConnection(Generic[Row]):
         """Stops calling ``callback``. Raises ValueError when it is not registered."""
         self._notice_handlers.remove(callback)
 
+    def add_notify_handler(self, callback: NotifyHandler) -> None:
+        """Calls ``callback`` with the Notify of each notification that arrives, which is with the answer to a statement."""
+        self._notify_handlers.append(callback)
+
+    def remove_notify_handler(self, callback: NotifyHandler) -> None:
+        """Stops calling ``callback``. Raises ValueError when it is not registered."""
+        self._notify_handlers.remove(callback)
+
+    @property
+    def messages(self) -> list[Message]:
+        """What the server said beside its answers: notices and errors, as (class, exception) (PEP 249, optional).
+
+        A notice is a ``Warning`` with the server's Diagnostic as ``diag``. close(), commit(), rollback() and cursor() begin
+        with an empty list, and ``del conn.messages[:]`` empties it; of the latest it keeps 1000.
+        """
+        return self._messages
+
+    def _note(self, message: Message) -> None:
+        """Keeps a message for the connection, and for the cursor whose statement it came with."""
+        if self._unclaimed is None:
+            self._unclaimed = []
+        for kept in (self._messages, self._unclaimed):
+            if len(kept) >= MAX_MESSAGES:
+                del kept[0]
+            kept.append(message)
+
+    def _note_error(self, error: errors.Error) -> None:
+        """Keeps an error that the server sent; a copy, as the traceback of the one raised would keep all of its frames."""
+        if error.sqlstate is not None:
+            from copy import copy
+
+            self._note((type(error), copy(error)))
+
+    def _begin_call(self) -> None:
+        """A standard method of the connection begins: the messages of the last one go (PEP 249)."""
+        if self._messages:
+            self._messages.clear()
+        if self._unclaimed:
+            self._unclaimed.clear()
+
     def _news(self) -> Callable[[], None]:
         """What a driver calls when notices wait. It does not keep the connection alive: a forgotten one must close."""
         this = weakref.ref(self)
@@ -171,17 +229,28 @@ class BaseConnection(Generic[Row]):
         return news
 
     def _on_news(self) -> None:
-        """Hands on the notices that came with the last answer; a handler's error is logged, not raised."""
+        """Hands on the notices and notifications of the last answer; a handler's error is logged, not raised."""
         notices = self._session.notices
         while notices:
-            fields = notices.popleft()
+            diag = Diagnostic(notices.popleft())
+            warning = errors.Warning(diag.message_primary or "")
+            warning.diag = diag
+            self._note((errors.Warning, warning))
             for handler in tuple(self._notice_handlers):
-                try:
-                    handler(Diagnostic(fields))
-                except Exception:
-                    import logging
+                self._call(handler, diag, "a notice handler raised")
+        notifications = self._session.notifications
+        while notifications:
+            pid, channel, payload = notifications.popleft()
+            for notify_handler in tuple(self._notify_handlers):
+                self._call(notify_handler, Notify(channel, payload, pid), "a notify handler raised")
 
-                    logging.getLogger("howdah.connection").exception("a notice handler raised")
+    def _call(self, handler: Callable[[Any], None], news: Any, complaint: str) -> None:
+        try:
+            handler(news)
+        except Exception:
+            import logging
+
+            logging.getLogger("howdah.connection").exception(complaint)
 
     def _limit(self, operation: Operation, timeout: float | None) -> None:
         """Gives an operation that is about to be sent its deadline."""
@@ -210,10 +279,17 @@ class BaseConnection(Generic[Row]):
 
         recorder = self._recorder
         assert recorder is not None
-        driver = self._driver
+        driver: Any = self._driver
         address = self._target.address if self._target.is_unix else peer_address(driver.fileno())
         recorder.connect_done(address, None if driver.tls is None else driver.tls.attributes["protocol"])
         self._session.hook = recorder
+
+    def fileno(self) -> int:
+        """The socket's file descriptor. Raises InterfaceError when the connection is closed."""
+        if self.closed:
+            raise InterfaceError("the connection is closed")
+        number: int = self._driver.fileno()
+        return number
 
     def _check_open(self) -> None:
         if self._closed:

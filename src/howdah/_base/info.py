@@ -20,6 +20,21 @@ class TransactionStatus(enum.IntEnum):
     UNKNOWN = 4
 
 
+class ConnStatus(enum.IntEnum):
+    """Whether the connection can be used; the numbers are libpq's."""
+
+    OK = 0
+    BAD = 1
+
+
+class PipelineStatus(enum.IntEnum):
+    """Whether the connection is in pipeline mode; the numbers are libpq's."""
+
+    OFF = 0
+    ON = 1
+    ABORTED = 2
+
+
 _STATUS = {73: TransactionStatus.IDLE, 84: TransactionStatus.INTRANS, 69: TransactionStatus.INERROR}
 
 
@@ -44,6 +59,21 @@ class ConnectionInfo:
         return self._connection._target.host
 
     @property
+    def hostaddr(self) -> str:
+        """The server's IP address, "" on a Unix socket. Raises InterfaceError when the connection is closed."""
+        connection = self._connection
+        target = connection._target
+        if target.is_unix:
+            return ""
+        if target.hostaddr is not None:
+            return target.hostaddr
+        import os
+        import socket
+
+        with socket.socket(fileno=os.dup(connection.fileno())) as peer:
+            return str(peer.getpeername()[0])
+
+    @property
     def port(self) -> int:
         return self._connection._target.port
 
@@ -60,7 +90,39 @@ class ConnectionInfo:
         """A ``key=value`` string of the connection, without its password."""
         from howdah.config.conninfo import make_conninfo
 
-        return make_conninfo(host=self.host, port=self.port, dbname=self.dbname, user=self.user)
+        return make_conninfo(**self.get_parameters())
+
+    @property
+    def options(self) -> str:
+        """The command-line options given for the session, "" when there were none."""
+        return self._connection._target.parameters.get("options", "")
+
+    def get_parameters(self) -> dict[str, str]:
+        """The settings that the connection was made with, without the password and what was left at its default."""
+        target = self._connection._target
+        found = {"host": self.host, "port": str(self.port), "dbname": self.dbname, "user": self.user}
+        if target.hostaddr is not None:
+            found["hostaddr"] = target.hostaddr
+        for name in ("application_name", "options"):
+            if name in target.parameters:
+                found[name] = target.parameters[name]
+        return found
+
+    @property
+    def status(self) -> ConnStatus:
+        """OK until the connection is closed or lost."""
+        return ConnStatus.BAD if self._connection.closed else ConnStatus.OK
+
+    @property
+    def pipeline_status(self) -> PipelineStatus:
+        """OFF: statements wait for their results."""
+        return PipelineStatus.OFF
+
+    @property
+    def error_message(self) -> str:
+        """Why the connection was lost, "" when it was not."""
+        failure = self._connection._session.failure
+        return "" if failure is None or not self._connection.broken else str(failure)
 
     @property
     def backend_pid(self) -> int:

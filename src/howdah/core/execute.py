@@ -61,7 +61,7 @@ def execute(session, text, params, binary, prepare) -> Operation:
     session.check_usable()
     if session.hook is not None:
         session.hook.begin()
-    query = read_query(text, params is not None)
+    query = read_query(text, params is not None, session.backslashes)
     begin = session.begin if session.transaction_status == STATUS_IDLE else None
     out = session.outbuf
     mark = out.pos
@@ -306,7 +306,7 @@ def execute_many(session, text, rows: list) -> Operation:
     session.check_usable()
     if session.hook is not None:
         session.hook.begin()
-    query = read_query(text, True)
+    query = read_query(text, True, session.backslashes)
     begin = session.begin if session.transaction_status == STATUS_IDLE else None
     if not query.single:
         raise ProgrammingError("several statements in one query cannot be run with many rows: run them one by one")

@@ -4,6 +4,15 @@ A ``Query`` is a text that was read: placeholders to ``$n``, what kind of statem
 Placeholders are psycopg 3's: ``%s``, ``%b``, ``%t``, ``%(name)s`` and ``%%``; without parameters the text goes out
 untouched. What was found is remembered per text, so a program's statements are read once.
 
+Placeholders are found by their letters alone, wherever they stand, and `%%` is one percent sign everywhere: that is what
+psycopg does, and a program's texts mean the same here. But a parameter is sent apart from the text, so one that would
+end up inside a string, a quoted name or a comment can never be filled in: the lexer finds those, and they are refused
+before anything is sent. The lexer cuts a text as PostgreSQL's own scanner does: all kinds of strings, comments that nest,
+dollar quotes, identifiers with `$`, and (protocol rule 24) strings in which a backslash counts, where the session has
+standard_conforming_strings off. A semicolon ends a statement unless it stands in one of those, in parentheses (CREATE
+RULE), or in the BEGIN ATOMIC body of a function. The server judges all texts again; the lexer decides only what is worth
+refusing early, and which protocol a text can go by.
+
 A ``Statement`` is a text with parameter types in one session: how often it ran, what it returns, whether the server
 keeps it. The first use goes through the unnamed statement, with text results for columns nobody knows yet; what it
 returned is kept here, so the next use is a named statement with binary results. Names are made from the text, so two
@@ -14,17 +23,25 @@ from __future__ import annotations
 
 import re
 
-from howdah.errors import DataError, ProgrammingError
+from howdah.errors import DataError, ProgrammingError, position_mark
 from howdah.wire.frontend import cstring
 
 PLACEHOLDER = re.compile(r"%(?:%|\(([^)]*)\)(.)|(.)|$)", re.DOTALL)
-# what may stand before the first keyword
-FIRST_WORD = re.compile(r"(?:\s|--[^\n]*(?:\n|$)|/\*(?:[^*/]|\*(?!/)|/(?!\*))*\*/|\()*([A-Za-z]+)")
-# everything in which a semicolon does not end a statement; a block comment that nests is settled by _skip_comment
-SKIPPED = (  # a pattern; compiled when a text with a semicolon inside is first met
-    r"""--[^\n]*|/\*|\b[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|"""
-    r"""(?<![\w$\x80-\uffff])\$(?:[A-Za-z_\x80-\uffff][\w\x80-\uffff]*)?\$|;"""
+
+# One token of SQL as PostgreSQL's scanner cuts it (manual, section 4.1), behind white space. Every alternative takes at
+# least one character and looks at it once, so a text is read in linear time. The numbers of the groups are the names below.
+TOKEN = (  # a pattern; compiled when the first text is read
+    r"""[ \t\n\r\f\v]*(?:"""
+    r"""(--[^\n\r]*)|(/\*)|((?:[eE]|[uU]&|[bBxXnN])?')|((?:[uU]&)?")|"""
+    r"""([A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]*)|(\$[0-9]+)|"""
+    r"""(\$(?:[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-\U0010ffff]*)?\$)|([0-9][0-9A-Za-z_.]*)|"""
+    r"""([;(),])|([+*<>=~!@#%^&|`?.:\[\]{}\\]+|[^ \t\n\r\f\v]))"""
 )
+LINE_COMMENT, BLOCK_COMMENT, STRING, QUOTED_NAME, WORD, PARAMETER, DOLLAR, NUMBER, MARK = 1, 2, 3, 4, 5, 6, 7, 8, 9
+# an E'' string goes on behind a line break, by the rules it began with
+CONTINUED = r"""(?:[ \t\f\v]|--[^\n\r]*(?=[\n\r]))*[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*'"""
+
+MAIN_VERBS = frozenset({"SELECT", "VALUES", "TABLE", "INSERT", "UPDATE", "DELETE", "MERGE"})
 
 # Statements whose result cannot change its columns unnoticed: the server re-checks their plan at every Bind
 # (protocol rule: Describe is left out for these alone).
@@ -39,18 +56,23 @@ class Query:
     """One query text, read.
 
     ``sql`` goes on the wire. ``names`` are the mapping keys in order of ``$n``, or None for positional placeholders;
-    ``count`` is how many parameters the text takes, -1 when it was given none and was not looked at.
+    ``count`` is how many parameters the text takes, -1 when it was given none and was not looked at. ``kind`` is the
+    statement's first keyword, behind comments, parentheses and WITH; ``single`` is False where another statement follows.
+    ``misplaced`` says what is wrong with a placeholder that cannot be one where it stands, None when all can.
     """
 
-    __slots__ = ("count", "kind", "names", "preparable", "single", "sql", "text")
+    __slots__ = ("count", "kind", "misplaced", "names", "preparable", "single", "sql", "text")
 
-    def __init__(self, text: str, sql: bytes, names: object, count: int, kind: str, single: bool) -> None:
+    def __init__(
+        self, text: str, sql: bytes, names: object, count: int, kind: str, single: bool, misplaced: object
+    ) -> None:
         self.text = text
         self.sql = sql
         self.names = names
         self.count = count
         self.kind = kind
         self.single = single
+        self.misplaced = misplaced
         self.preparable = single and kind in PREPARABLE
 
     def __reduce__(self):
@@ -58,6 +80,8 @@ class Query:
 
     def values(self, params: object) -> list:
         """The parameters in the order of ``$n``. Raises ProgrammingError when they do not fit the placeholders."""
+        if self.misplaced is not None:
+            raise ProgrammingError(self.misplaced)
         if self.names is None:
             if type(params) is tuple or type(params) is list:
                 values = list(params)
@@ -92,15 +116,21 @@ _bare: dict = {}
 _with_params: dict = {}
 
 
-def read_query(query: object, has_params: bool) -> Query:
-    """The Query of a str or bytes text; ``has_params`` says whether placeholders are looked for."""
+def read_query(query: object, has_params: bool, backslashes: bool = False) -> Query:
+    """The Query of a str or bytes text.
+
+    ``has_params`` says whether placeholders are looked for; ``backslashes`` whether a backslash counts in plain strings
+    (standard_conforming_strings off).
+    """
     if type(query) is not str:
         query = _text_of(query)
+    if backslashes:
+        return _read(query, has_params, True)  # rare, and not remembered: the same text means something else
     memo = _with_params if has_params else _bare
     found = memo.get(query)
     if found is not None:
         return found
-    found = _read(query, has_params)
+    found = _read(query, has_params, False)
     if len(query) <= MAX_REMEMBERED_CHARACTERS:
         if len(memo) >= MAX_REMEMBERED:
             memo.clear()
@@ -119,91 +149,277 @@ def _text_of(query: object) -> str:
     raise ProgrammingError(f"a query is a str or bytes, not {type(query).__name__}")
 
 
-def _read(text: str, has_params: bool) -> Query:
-    sql, names, count = _convert(text) if has_params else (text, None, -1)
-    word = FIRST_WORD.match(text)
-    kind = word.group(1).upper() if word else ""
-    return Query(text, cstring(sql, "the query"), names, count, kind, _stands_alone(sql))
+def _read(text: str, has_params: bool, backslashes: bool) -> Query:
+    if has_params:
+        sql, names, count, places = _convert(text)
+    else:
+        sql, names, count, places = text, None, -1, []
+    reading = Reading(sql, backslashes)
+    reading.run(places)
+    misplaced = None
+    if places and reading.misplaced >= 0:
+        misplaced = _misplaced(text, places[reading.misplaced][2], reading.where)
+    return Query(text, cstring(sql, "the query"), names, count, reading.kind, reading.single, misplaced)
+
+
+def _misplaced(text: str, at: int, where: str) -> str:
+    return (
+        f"the placeholder at character {at + 1} stands {where}, where no value can be put: "
+        + (
+            "put a space in front of it"
+            if where == GLUED
+            else "pass the whole text as a parameter, join texts with ||, compose the statement, or write %% for a percent sign"
+        )
+        + _shown(text, at)
+    )
+
+
+def _shown(text: str, at: int) -> str:
+    """The line of ``text`` with a caret under its character ``at``, to stand behind a message."""
+    return "".join(["\n" + line for line in position_mark(text, str(at + 1))])
+
+
+GLUED = "at the end of a name"
 
 
 def _convert(text: str) -> tuple:
-    """(text with ``$n``, names or None, count). Raises ProgrammingError for a placeholder that is none."""
+    """(text with ``$n``, names or None, count, places). Raises ProgrammingError for a placeholder that is none.
+
+    A place is (start in the converted text, number, start in ``text``).
+    """
     parts = []
+    places: list = []
     names: list = []
     numbers: dict = {}
     positional = 0
     at = 0
+    length = 0
     for match in PLACEHOLDER.finditer(text):
-        parts.append(text[at : match.start()])
+        start = match.start()
+        parts.append(text[at:start])
+        length += start - at
         at = match.end()
         name, named_form, form = match.groups()
-        if match.group() == "%%":
+        if form == "%" or (at == start + 2 and text[at - 1] == "%"):
             parts.append("%")
+            length += 1
             continue
         if name is None:
             named_form = form
         if named_form not in ("s", "b", "t"):
             raise ProgrammingError(
-                f"{match.group()!r} at character {match.start() + 1} is no placeholder: "
-                "use %s, %b, %t or %(name)s, and %% for a percent sign"
+                f"{match.group()!r} at character {start + 1} is no placeholder: "
+                "use %s, %b, %t or %(name)s, and %% for a percent sign" + _shown(text, start)
             )
         if name is None:
             positional += 1
-            parts.append(f"${positional}")
+            number = positional
         else:
             if name not in numbers:
                 numbers[name] = len(numbers) + 1
                 names.append(name)
-            parts.append(f"${numbers[name]}")
+            number = numbers[name]
         if positional and names:
-            raise ProgrammingError("positional (%s) and named (%(name)s) placeholders cannot be mixed in one query")
+            raise ProgrammingError(
+                "positional (%s) and named (%(name)s) placeholders cannot be mixed in one query" + _shown(text, start)
+            )
+        places.append((length, number, start))
+        written = f"${number}"
+        parts.append(written)
+        length += len(written)
     parts.append(text[at:])
-    return "".join(parts), (names or None), positional or len(names)
+    return "".join(parts), (names or None), positional or len(names), places
 
 
-def _stands_alone(sql: str) -> bool:
-    """False when the text may hold more than one statement."""
-    if ";" not in sql.rstrip("; \t\r\n"):
-        return True
-    skipped = re.compile(SKIPPED, re.DOTALL)
-    at = 0
-    ended = False
-    while True:
-        match = skipped.search(sql, at)
-        rest = sql[at : match.start()] if match else sql[at:]
-        if ended and rest.strip():
-            return False
+class Reading:
+    """One pass of the lexer over a text: its kind, whether it stands alone, and which placeholder is none.
+
+    ``misplaced`` is the index of the first place that is not a parameter there, -1 when there is none, and ``where`` says
+    what it stands in.
+    """
+
+    __slots__ = ("at", "backslashes", "group", "kind", "misplaced", "single", "sql", "start", "token", "where")
+
+    def __init__(self, sql: str, backslashes: bool) -> None:
+        self.sql = sql
+        self.backslashes = backslashes
+        self.token = _compiled(TOKEN).match
+        self.at = 0
+        self.start = 0
+        self.group = 0
+        self.kind = ""
+        self.single = True
+        self.misplaced = -1
+        self.where = ""
+
+    def __reduce__(self):
+        raise TypeError("a reading of a query cannot be pickled")
+
+    def advance(self) -> bool:
+        """Goes to the next token: ``group`` says what it is, ``start`` and ``at`` where. False at the end."""
+        match = self.token(self.sql, self.at)
         if match is None:
-            return True
-        token = match.group()
-        at = match.end()
-        if token == ";":
-            ended = True
-        elif token == "/*":
-            at = _skip_comment(sql, at)
-        elif token.startswith("--"):
-            pass
-        elif ended:
             return False
-        elif token.startswith("$"):
-            end = sql.find(token, at)
-            at = len(sql) if end < 0 else end + len(token)
+        group = match.lastindex
+        self.group = group
+        self.start = match.start(group)
+        self.at = match.end()
+        if group == STRING:
+            prefix = self.sql[self.start]
+            if prefix == "e" or prefix == "E":
+                self.end_of_escaped()
+            elif self.backslashes and (prefix == "'" or prefix == "n" or prefix == "N"):
+                self.end_of_escaped()
+            else:
+                self.end_of_quoted("'")
+        elif group == QUOTED_NAME:
+            self.end_of_quoted('"')
+        elif group == BLOCK_COMMENT:
+            self.at = _skip_comment(self.sql, self.at)
+        elif group == DOLLAR:
+            tag = match.group(group)
+            end = self.sql.find(tag, self.at)
+            self.at = len(self.sql) if end < 0 else end + len(tag)
+        return True
+
+    def end_of_quoted(self, quote: str) -> None:
+        """Goes behind a string in which only a doubled quote is one."""
+        while True:
+            end = self.sql.find(quote, self.at)
+            if end < 0:
+                self.at = len(self.sql)
+                return
+            self.at = end + 1
+            if self.sql[end + 1 : end + 2] != quote:
+                return
+            self.at = end + 2
+
+    def end_of_escaped(self) -> None:
+        """Goes behind a string in which a backslash escapes the next character, and what continues it."""
+        step = _compiled(r"['\\]").search
+        while True:
+            match = step(self.sql, self.at)
+            if match is None:
+                self.at = len(self.sql)
+                return
+            end = match.start()
+            if self.sql[end] == "\\" or self.sql[end + 1 : end + 2] == "'":
+                self.at = end + 2
+                continue
+            self.at = end + 1
+            more = _compiled(CONTINUED).match(self.sql, self.at)
+            if more is None:
+                return
+            self.at = more.end()
+
+    def run(self, places: list) -> None:
+        """Reads the text to its end, or as far as something can still be found."""
+        sql = self.sql
+        several = ";" in sql.rstrip("; \t\r\n\f\v")
+        count = len(places)
+        index = 0
+        depth = 0
+        atomic = 0
+        words = 0
+        ended = False
+        after_with = -1
+        defines = False
+        before = ""
+        commented: list = []
+        used: set = set()
+        while self.advance():
+            group = self.group
+            while index < count and places[index][0] < self.at:
+                if group == PARAMETER and places[index][0] == self.start:
+                    used.add(places[index][1])
+                elif group == LINE_COMMENT or group == BLOCK_COMMENT:
+                    commented.append(index)
+                elif self.misplaced < 0:
+                    self.misplaced = index
+                    self.where = (
+                        "inside a string"
+                        if group == STRING or group == DOLLAR
+                        else "inside a quoted name"
+                        if group == QUOTED_NAME
+                        else GLUED
+                    )
+                index += 1
+            if group == LINE_COMMENT or group == BLOCK_COMMENT:
+                continue
+            if group == MARK:
+                before = sql[self.start]
+                if before == "(":
+                    depth += 1
+                elif before == ")":
+                    depth -= 1
+                elif before == ";" and depth <= 0 and atomic == 0:
+                    ended = ended or self.kind != ""  # nothing but a semicolon is no statement
+                    continue
+                if ended:
+                    self.single = False
+                continue
+            if ended:
+                self.single = False
+            if group != WORD:
+                before = ""
+                if not self.kind:
+                    self.kind = "?"  # no statement begins like this
+                continue
+            if not self.kind or (self.kind == "WITH" and depth <= after_with):
+                word = sql[self.start : self.at].upper()
+                if not self.kind:
+                    self.kind = word
+                    after_with = depth
+                elif word in MAIN_VERBS and before != "," and before != "WITH" and before != "RECURSIVE":
+                    self.kind = word
+                before = word
+                words = 1
+            elif self.kind == "CREATE" and several:
+                word = sql[self.start : self.at].upper()
+                words += 1
+                if words <= 4 and (word == "FUNCTION" or word == "PROCEDURE"):
+                    defines = True
+                elif defines and atomic == 0:
+                    if word == "ATOMIC" and before == "BEGIN":
+                        atomic = 1
+                elif atomic > 0:
+                    if word == "CASE":
+                        atomic += 1
+                    elif word == "END":
+                        atomic -= 1
+                before = word
+            if not several and index >= count and self.kind != "WITH":
+                break
+        if self.kind == "?":
+            self.kind = ""
+        if self.misplaced < 0:
+            for index in commented:
+                if places[index][1] not in used:
+                    self.misplaced = index
+                    self.where = "inside a comment"
+                    break
+
+
+_patterns: dict = {}
+
+
+def _compiled(pattern: str):
+    found = _patterns.get(pattern)
+    if found is None:
+        found = _patterns[pattern] = re.compile(pattern, re.DOTALL)
+    return found
 
 
 def _skip_comment(sql: str, at: int) -> int:
     """The position behind a block comment, which may hold others."""
     depth = 1
+    step = _compiled(r"/\*|\*/").search
     while depth:
-        opening = sql.find("/*", at)
-        closing = sql.find("*/", at)
-        if closing < 0:
+        match = step(sql, at)
+        if match is None:
             return len(sql)
-        if 0 <= opening < closing:
-            depth += 1
-            at = opening + 2
-        else:
-            depth -= 1
-            at = closing + 2
+        at = match.end()
+        depth += 1 if sql[at - 1] == "*" else -1
     return at
 
 

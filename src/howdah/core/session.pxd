@@ -22,6 +22,7 @@ cdef class Session:
     cdef public int transaction_status
     cdef readonly dict parameters
     cdef public unsigned int backend_pid
+    cdef readonly bint backslashes
     cdef public bytes backend_key
     cdef public int protocol_version
     cdef public bint authenticated

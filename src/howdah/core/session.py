@@ -128,6 +128,7 @@ class Session:
         "authenticated",
         "backend_key",
         "backend_pid",
+        "backslashes",
         "begin",
         "bytes_in",
         "closed",
@@ -164,6 +165,7 @@ class Session:
         self.transaction_status = STATUS_UNKNOWN
         self.parameters: dict[str, str] = {}
         self.backend_pid = 0
+        self.backslashes = False
         self.backend_key = b""
         self.protocol_version = PROTOCOL_3_0
         self.authenticated = False
@@ -565,6 +567,8 @@ class Session:
         if name == "TimeZone" or name == "DateStyle":
             timezone = timezone_of(self.parameters.get("TimeZone", "UTC"))
             self.registry = registry_for(timezone, style_of(self.parameters.get("DateStyle", "ISO")))
+        elif name == "standard_conforming_strings":
+            self.backslashes = value == "off"
         elif name == "client_encoding" and value.upper().replace("-", "") not in (
             "UTF8",
             "UNICODE",
