@@ -70,7 +70,7 @@ def log_in(
     password: str | None = None, versions: tuple[int, int] = (PROTOCOL_3_0, PROTOCOL_3_0)
 ) -> Callable[[Session], list[Any]]:
     def ask(session: Session) -> list[Any]:
-        startup = Startup(PARAMETERS, password, versions)
+        startup = Startup(PARAMETERS, password, versions=versions)
         startup.begin(session)
         return [startup]
 
