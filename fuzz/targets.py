@@ -39,7 +39,7 @@ from howdah.auth.saslprep import saslprep
 from howdah.auth.scram import Scram
 from howdah.config.conninfo import Target as Address
 from howdah.config.conninfo import conninfo_to_dict, make_conninfo
-from howdah.core.query import _read
+from howdah.core.query import read_query
 from howdah.core.rows import TupleSink, decode_rows, make_plan
 from howdah.core.session import RAW, Session
 from howdah.errors import DataError, Error, OperationalError, ProgrammingError, ProtocolError
@@ -451,8 +451,8 @@ def query_target() -> Target:
     @allowing(ProgrammingError, DataError)
     def run(data: bytes) -> None:
         text = text_of(data)
-        for has_params in (False, True):
-            query = _read(text, has_params)
+        for has_params, backslashes in ((False, False), (True, False), (False, True), (True, True)):
+            query = read_query(text, has_params, backslashes)
             need(b"\0" not in query.sql, "a NUL in the query's bytes")
             need(has_params or query.sql == text.encode(), "a query without parameters was changed")
             if has_params and query.names is not None:
