@@ -43,6 +43,7 @@ from howdah.core.query import read_query
 from howdah.core.rows import TupleSink, decode_rows, make_plan
 from howdah.core.session import RAW, Session
 from howdah.errors import DataError, Error, OperationalError, ProgrammingError, ProtocolError
+from howdah.types._datetime import style_of
 from howdah.types.registry import UTC, registry_for
 from howdah.wire import backend
 from howdah.wire.tags import rows_affected
@@ -255,6 +256,11 @@ def session_target(name: str, conversations: Sequence[Conversation]) -> Target:
 
 # -- rows and values
 
+STYLES = ("ISO", "SQL", "Postgres", "German")
+# what dates and times look like in the styles that are not ISO
+STYLED = (b"31.12.2024", b"12/31/2024", b"12-31-2024", b"31.12.2024 12:34:56.789 CET", b"31/12/2024 12:34:56 UTC",
+          b"Tue Dec 31 12:34:56.789 2024 UTC", b"Tue 31 Dec 12:34:56 2024", b"Sat Jan 01 00:00:00 0044 BC")  # fmt: skip
+
 
 def value_samples() -> dict[str, list[tuple[bytes, bytes]]]:
     """(text, binary) by type, as a server sent them: fuzz/record_values.py."""
@@ -274,9 +280,10 @@ def families() -> dict[str, list[Any]]:
     return found
 
 
-def read_value(oid: int, codec: Any, form: int, value: bytes) -> None:
+def read_value(registry: Any, oid: int, form: int, value: bytes) -> None:
     """One value, as it comes: a column of a row."""
-    plan = make_plan((("c", 0, 0, oid, -1, -1, form),), {oid: codec}, RAW)
+    plan = make_plan((("c", 0, 0, oid, -1, -1, form),), registry, RAW)
+    codec = registry.by_oid[oid]
     sink = TupleSink()
     message = struct.pack("!cIHi", b"D", len(value) + 10, 1, len(value)) + value
     try:
@@ -305,19 +312,24 @@ def check_json(document: bytes, value: object) -> None:
 
 def family_targets() -> list[Target]:
     samples = value_samples()
+    registries = [registry_for(UTC, style_of(f"{name}, {order}")) for name in STYLES for order in ("MDY", "DMY")]
     found = []
     for family, codecs in families().items():
         for form in (0, 1):
 
             def run(data: bytes, codecs: list[Any] = codecs, form: int = form) -> None:
-                oid, codec = codecs[data[0] % len(codecs)] if data else codecs[0]
-                read_value(oid, codec, form, data[1:])
+                first = data[0] if data else 0
+                oid, _ = codecs[first % len(codecs)]
+                read_value(registries[first // len(codecs) % len(registries)], oid, form, data[1:])
 
             seeds = [
                 bytes([number % 256]) + pair[form]
                 for number, (_, codec) in enumerate(codecs)
                 for pair in samples.get(codec.name, [(b"1", bytes(4)), (b"{1,2}", bytes(8))])
             ]
+            if family == "datetime" and form == 0:
+                width = len(codecs) * len(registries)
+                seeds += [bytes([number]) + value for number in range(width) for value in STYLED]
             found.append(target(f"types.{family}.{'binary' if form else 'text'}", seeds, run))
     return found
 
