@@ -2,7 +2,7 @@
 #
 #   make demo          start a private PostgreSQL and show the driver at work
 #   make test          build, then the tests on the compiled and on the pure build
-#   make test-pythons  the unit tests on every Python 3.10 ... 3.14 found here
+#   make test-pythons  unit and server tests on every Python 3.10 ... 3.14 found here
 #   make lint          style, types, layers, and that generated files are up to date
 #   make bench         compare speed with other drivers
 #   make docs chaos fuzz suites   the long and the special runs

@@ -186,8 +186,26 @@ def server(dsn: str | None) -> Iterator[Params]:
         from howdah.embedded import Server
     except ImportError as error:
         raise BenchError(f"no server to start ({error}): give one with --dsn postgresql://user@host/db") from error
+    own, rest = cores()
+    place(rest)
     with Server() as embedded:
+        place(own)  # what is started from here on: the drivers' processes
         yield params_of(embedded.dsn)
+
+
+def cores() -> tuple[set[int], set[int]]:
+    """Which processors the drivers run on, and which the server: its own, as another machine would be.
+
+    Where the two share processors, a query's CPU time is doubled or not by where the scheduler happens to wake whom.
+    """
+    found = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    return (set(found[:1]), set(found[1:])) if len(found) > 1 else (set(), set())
+
+
+def place(processors: set[int]) -> None:
+    """Runs this process, and what it starts from now on, on these; the empty set changes nothing."""
+    if processors:
+        os.sched_setaffinity(0, processors)
 
 
 def params_of(dsn: str) -> Params:
@@ -269,7 +287,10 @@ def main() -> None:
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
     }
     with contextlib.ExitStack() as stack:
+        apart = arguments.dsn is None and bool(cores()[0])
         params = stack.enter_context(server(arguments.dsn))
+        if apart:
+            facts["machine"] += "; the drivers run on one CPU, the server on the others"
         facts["server"] = stack.enter_context(tables(params)) + ", TCP without TLS"
         children = []
         for driver in drivers:

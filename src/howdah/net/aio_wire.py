@@ -249,6 +249,7 @@ class AioWire:
     def finish(self, operation: Operation) -> None:
         """The operation is over: the hook gets it, the connection hands its news on."""
         session = self.session
+        operation.waiter = None  # or the two would keep each other, and all rows, until the collector comes
         if session.hook is not None:
             operation.done_at = time.monotonic()
             session.hook(operation)
