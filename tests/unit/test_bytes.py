@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import pickle
 import struct
+import sys
+import tracemalloc
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.kit.properties import examples
+from tests.kit.properties import examples, scaled
 
 from howdah.wire.bytes import probe, probe_write
 
@@ -143,3 +146,46 @@ def test_unknown_names_are_refused() -> None:
         probe("i24", b"abc", 0, 3)
     with pytest.raises(ValueError, match="no writer"):
         probe_write("i24", 1, 3)
+
+
+BASES = (0, 256, 1024, 2**15, 2**30, 2**31, 2**60, 2**62)
+INT_EDGES = [
+    -(2**63),
+    2**63 - 1,
+    *(sign * (base + step) for base in BASES for step in range(-6, 3) for sign in (1, -1)),
+]
+
+
+@examples(500)
+@given(st.integers(-(2**63), 2**63 - 1) | st.sampled_from(INT_EDGES) | st.integers(-(2**31), 2**31 - 1))
+def test_ints_laid_out_here_are_ints(number: int) -> None:
+    """They behave as CPython's own in every kind of arithmetic, as keys, in pickles, and they go when nobody has them."""
+    made = probe("int", number.to_bytes(8, "big", signed=True), 0, 8)
+    assert type(made) is int and made == number and hash(made) == hash(number) and repr(made) == repr(number)
+    assert (made + 1, made - 1, made * made, -made, abs(made), ~made) == (
+        number + 1, number - 1, number * number, -number, abs(number), ~number,
+    )  # fmt: skip
+    assert (made // 7, made % 7, made >> 3, made << 3, made & 0xFF, made ^ -1) == (
+        number // 7, number % 7, number >> 3, number << 3, number & 0xFF, number ^ -1,
+    )  # fmt: skip
+    assert made.bit_length() == number.bit_length() and float(made) == float(number) and bool(made) == bool(number)
+    assert {number: "found"}[made] == "found" and sorted([made, 0]) == sorted([number, 0])
+    assert pickle.loads(pickle.dumps(made)) == number and int(str(made)) == number and f"{made:,}" == f"{number:,}"
+    assert made.to_bytes(9, "little", signed=True) == number.to_bytes(9, "little", signed=True)
+    if not -5 <= number <= 256:
+        other = int(str(number))
+        assert sys.getrefcount(made) == sys.getrefcount(other)
+        assert sys.getsizeof(made) == sys.getsizeof(number)
+
+
+def test_ints_are_freed() -> None:
+    """Many of them leave no memory behind."""
+    tracemalloc.start()
+    try:
+        raw = (123_456).to_bytes(8, "big")
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(scaled(100_000)):
+            probe("int", raw, 0, 8)
+        assert tracemalloc.get_traced_memory()[0] - before < 20_000
+    finally:
+        tracemalloc.stop()

@@ -22,8 +22,7 @@ cdef extern from *:
         for (i = 0; i < count; i++, p += 4 + width) {
             PyObject *value;
             if (howdah_u32(p) != (uint32_t)width) break;
-            value = width == 4 ? PyLong_FromLong((int32_t)howdah_u32(p + 4))
-                               : PyLong_FromLongLong((int64_t)howdah_u64(p + 4));
+            value = howdah_int(width == 4 ? (int32_t)howdah_u32(p + 4) : (int64_t)howdah_u64(p + 4));
             if (!value) return -1;
             places[i] = value;
         }

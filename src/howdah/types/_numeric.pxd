@@ -1,7 +1,7 @@
 cimport cython
 from howdah.types.codec cimport _Codec
 from howdah.wire.bytes cimport (
-    read_f32, read_f64, read_i16, read_i32, read_i64, read_text, read_u16, read_u32, write_f32, write_f64,
+    new_int, read_f32, read_f64, read_i16, read_i32, read_i64, read_text, read_u16, read_u32, write_f32, write_f64,
 )
 from howdah.wire.outbuf cimport OutBuf
 

@@ -42,6 +42,7 @@ if not cython.compiled:
     from math import floor
 
     from howdah.wire.bytes import (
+        new_int,
         read_f32,
         read_f64,
         read_i16,
@@ -218,7 +219,7 @@ class Int4Codec(_IntCodec):
     def decode_binary(self, data, pos, size):
         if size != 4:
             return self.wrong_size(size)
-        return read_i32(data, pos)
+        return new_int(read_i32(data, pos))
 
     def encode(self, out, value) -> None:
         out.put_i32(4)
@@ -233,7 +234,7 @@ class Int8Codec(_IntCodec):
     def decode_binary(self, data, pos, size):
         if size != 8:
             return self.wrong_size(size)
-        return read_i64(data, pos)
+        return new_int(read_i64(data, pos))
 
     def encode(self, out, value) -> None:
         out.put_i32(8)

@@ -46,6 +46,9 @@ if not cython.compiled:
     def read_f64(data, pos):
         return _f64.unpack_from(data, pos)[0]
 
+    def new_int(value):
+        return value
+
     def read_u128(data, pos):
         return int.from_bytes(data[pos : pos + 16], "big")
 
@@ -83,7 +86,7 @@ if not cython.compiled:
 
 def probe(name: str, data: bytes, pos: int, size: int) -> object:
     """One reader called by name on checked bounds: how tests reach the inline C of the compiled build."""
-    widths = {"i16": 2, "u16": 2, "i32": 4, "u32": 4, "i64": 8, "f32": 4, "f64": 8, "u128": 16}
+    widths = {"i16": 2, "u16": 2, "i32": 4, "u32": 4, "i64": 8, "f32": 4, "f64": 8, "u128": 16, "int": 8}
     width = widths.get(name, size)
     if pos < 0 or width < 0 or pos + width > len(data):
         raise ValueError("the value does not lie within data")
@@ -102,6 +105,8 @@ def probe(name: str, data: bytes, pos: int, size: int) -> object:
         return read_f32(base, pos)
     if name == "f64":
         return read_f64(base, pos)
+    if name == "int":
+        return new_int(read_i64(base, pos))
     if name == "u128":
         return read_u128(base, pos)
     if name == "text":
