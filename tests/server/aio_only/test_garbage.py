@@ -48,6 +48,7 @@ async def test_async_failures(dsn: str, no_collector: None) -> None:
             with pytest.raises(asyncio.CancelledError):
                 await task
         del task
+        await asyncio.sleep(0)  # leaves the callback that has the last answer, and its operation, in hand
         gc.collect()
         left = [thing for thing in gc.get_objects() if type(thing).__name__ in ("Operation", "Waiter")]
         assert not left
