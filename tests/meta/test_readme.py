@@ -139,7 +139,7 @@ def test_readme_leaves_room_for_the_measured_table() -> None:
 ABSENT = {
     "howdah": ["ConnectionPool", "sql", "copy"],
     "connection": ["transaction", "pipeline", "notifies", "xid", "adapters"],
-    "cursor": ["stream", "copy", "scroll"],
+    "cursor": ["stream", "copy"],
 }
 
 

@@ -76,7 +76,8 @@ def connect(screen: Screen, server: Server) -> howdah.Connection[Any]:
     screen.code(f'conn = howdah.connect(server.dsn, application_name="{APPLICATION}")')
     started = time.perf_counter()
     conn = howdah.connect(server.dsn, application_name=APPLICATION)
-    screen.took(f"connected: {conn.info.dsn}", time.perf_counter() - started)
+    info = conn.info
+    screen.took(f"connected: {info.user} at {info.host}:{info.port}, {info.dbname}", time.perf_counter() - started)
     screen.line()
     return conn
 
