@@ -56,17 +56,22 @@ async def test_cancelled_in_a_query(tls17: Any, no_leaks: None) -> None:
 
 async def test_cancelled_in_a_large_request(tls17: Any, no_leaks: None) -> None:
     """In the middle of TLS's own records: what was begun goes out, or the connection is closed; never a wrong answer."""
+    cancelled = 0
     for delay_s in (0.0, 0.002, 0.01, 0.03):
         conn = await opened(tls17)
         task = asyncio.ensure_future(conn.execute("select length(%s::bytea)", [bytes(8 << 20)]))
         await asyncio.sleep(delay_s)
         task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        try:
+            cursor = await task  # the answer may be there before the cancellation
+            assert await cursor.fetchone() == (8 << 20,)
+        except asyncio.CancelledError:
+            cancelled += 1
         if not conn.broken:
             cursor = await conn.execute("select 7")
             assert await cursor.fetchone() == (7,)
         await conn.close()
+    assert cancelled
 
 
 async def test_a_deadline_in_a_query(tls17: Any, no_leaks: None) -> None:
