@@ -483,6 +483,7 @@ def test_a_forgotten_server_is_stopped_with_a_warning(clusters: Callable[..., Se
 
 CHILD = """
 import json, os, signal, sys, time
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
 from howdah.embedded import Server, running
 
 tell = running.Running.tell_watchdog
