@@ -8,15 +8,31 @@ a plain TypeVar and what the running Python has will do.
 from __future__ import annotations
 
 import typing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-__all__ = ["DictRow", "LiteralString", "Row", "Self", "TupleRow"]
+__all__ = ["DictRow", "LiteralString", "Query", "Row", "Self", "Template", "TupleRow"]
 
 TupleRow: typing.TypeAlias = "tuple[Any, ...]"
 DictRow: typing.TypeAlias = "dict[str, Any]"
 
+
+class Template(Protocol):
+    """A t-string (PEP 750), by its attributes."""
+
+    @property
+    def strings(self) -> tuple[str, ...]: ...
+
+    @property
+    def interpolations(self) -> tuple[Any, ...]: ...
+
+
+# what execute() takes as a query
+Query: typing.TypeAlias = "str | bytes | Composable | Template"
+
 if TYPE_CHECKING:
     from typing_extensions import LiteralString, Self, TypeVar
+
+    from howdah.sql import Composable
 
     # The default makes a bare `Connection` mean `Connection[TupleRow]`.
     Row = TypeVar("Row", covariant=True, default=TupleRow)

@@ -114,11 +114,21 @@ def test_behind_a_pooler_nothing_is_named() -> None:
     assert types_sent(run(SUM, (1, 2), prepare=True), session) == "PBDES"
 
 
-@pytest.mark.parametrize("text", ["FETCH %s FROM c", "SHOW %s", "EXPLAIN SELECT %s", "CALL p(%s)", "EXECUTE p(%s)"])
-def test_statements_whose_columns_may_change_are_always_described(text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "params"),
+    [
+        ("FETCH 1 FROM c", None),
+        ("SHOW x", None),
+        ("EXPLAIN SELECT %s", (1,)),
+        ("CALL p(%s)", (1,)),
+        ("EXECUTE p", None),
+        ("FETCH %s FROM c", (1,)),
+    ],
+)
+def test_statements_whose_columns_may_change_are_always_described(text: str, params: Any) -> None:
     session = connected_session()
     for _ in range(3):
-        assert types_sent(run(text, (1,), prepare=True), session) == "PBDES"
+        assert types_sent(run(text, params, prepare=True, binary=True), session) == "PBDES"
         answer = [m.parse_complete(), m.bind_complete(), m.no_data(), m.command_complete("OK"), m.ready()]
         feed(session, b"".join(answer))
 

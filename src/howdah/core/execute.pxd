@@ -21,12 +21,12 @@ cpdef Operation execute(Session session, object text, object params, bint binary
                operation=Operation, tail=bytes, guess=bytes)
 cdef Operation write_statement(Session session, OutBuf out, Query query, list values, list codecs, tuple oids, bint bare,
                                object begin, bint binary, object prepare)
-cdef bytes guess_formats(Session session, Statement statement, str kind)
+cpdef bytes guess_formats(Session session, Statement statement, str kind)
 @cython.locals(statement=Statement)
 cpdef bint may_repeat(Session session, Operation operation) except -1
 cdef bint plan_fits(Session session, Statement statement, bint binary) except -1
 cdef bint may_prepare(Session session, Statement statement, object prepare) except -1
-cdef int write_begin(OutBuf out, bytes begin) except -1
+cpdef int write_begin(OutBuf out, bytes begin) except -1
 @cython.locals(codecs=list, by_type=dict, i=Py_ssize_t, codec=_Codec)
 cpdef list choose_codecs(object registry, list values)
 @cython.locals(oids=list, codec=_Codec)
@@ -40,4 +40,4 @@ cpdef Operation execute_many(Session session, object text, list rows)
 cpdef bint same_types(tuple parsed, list codecs) except -1
 cpdef object widen(list plans)
 @cython.locals(at=Py_ssize_t, count=Py_ssize_t, i=Py_ssize_t, codec=_Codec)
-cdef int write_bind(OutBuf out, bytes name, list codecs, list values, bytes result_formats) except -1
+cpdef int write_bind(OutBuf out, bytes name, list codecs, list values, bytes result_formats) except -1

@@ -10,6 +10,7 @@ Nothing is left in the send buffer when a parameter cannot be encoded.
 
 from __future__ import annotations
 
+from howdah.core.binding import bind_on_client
 from howdah.core.operation import (
     BIND,
     CLOSE,
@@ -68,6 +69,15 @@ def execute(session, text, params, binary, prepare) -> Operation:
     session.writing = True
     try:
         if params is None:
+            if query.bound is not None:
+                params = query.bound
+        if params is None:
+            values = []
+            codecs = []
+            oids = ()
+        elif query.client_bound:
+            query = bind_on_client(session, query, query.values(params))
+            params = None
             values = []
             codecs = []
             oids = ()

@@ -11,6 +11,8 @@ cdef class Query:
     cdef readonly bint single
     cdef readonly bint preparable
     cdef readonly object misplaced
+    cdef readonly bint client_bound
+    cdef public list bound
     @cython.locals(values=list)
     cpdef list values(self, object params)
 
@@ -21,6 +23,9 @@ cdef dict _with_params
 cpdef Query read_query(object query, bint has_params, bint backslashes=*)
 @cython.locals(reading=Reading, places=list)
 cdef Query _read(str text, bint has_params, bint backslashes)
+cdef Query _read_template(object template, bint has_params, bint backslashes)
+@cython.locals(reading=Reading, bare=Query)
+cpdef Query read_raw(object text, bint backslashes)
 cdef int LINE_COMMENT, BLOCK_COMMENT, STRING, QUOTED_NAME, WORD, PARAMETER, DOLLAR, NUMBER, MARK
 @cython.locals(depth=Py_ssize_t)
 cdef Py_ssize_t _skip_comment(str sql, Py_ssize_t at) except -1

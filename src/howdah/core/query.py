@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import re
 
+from howdah.core.template import is_template, read_template
 from howdah.errors import DataError, ProgrammingError, position_mark
 from howdah.wire.frontend import cstring
 
@@ -47,6 +48,16 @@ MAIN_VERBS = frozenset({"SELECT", "VALUES", "TABLE", "INSERT", "UPDATE", "DELETE
 # (protocol rule: Describe is left out for these alone).
 PREPARABLE = frozenset({"SELECT", "VALUES", "TABLE", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE"})
 
+# Statements that take no parameters on the server; their values are written into the text (core/binding.py).
+CLIENT_BOUND = frozenset(
+    {"SET", "RESET", "SHOW", "NOTIFY", "LISTEN", "UNLISTEN", "CREATE", "ALTER", "DROP", "COMMENT", "GRANT", "REVOKE",
+     "SECURITY", "TRUNCATE", "VACUUM", "ANALYZE", "REINDEX", "CLUSTER", "LOCK", "COPY", "BEGIN", "START", "SAVEPOINT",
+     "RELEASE", "ROLLBACK", "PREPARE", "EXECUTE", "DEALLOCATE", "DISCARD", "FETCH", "MOVE", "CLOSE", "CHECKPOINT",
+     "REASSIGN", "REFRESH", "DO"}
+)  # fmt: skip
+
+TABLE_OF_QUERY = r"(?i)\bTABLE\b.*\bAS[\s(]+(?:SELECT|WITH|VALUES|TABLE|EXECUTE)\b"
+
 PREPARED_MAX = 100
 MAX_REMEMBERED = 512
 MAX_REMEMBERED_CHARACTERS = 8192
@@ -59,9 +70,10 @@ class Query:
     ``count`` is how many parameters the text takes, -1 when it was given none and was not looked at. ``kind`` is the
     statement's first keyword, behind comments, parentheses and WITH; ``single`` is False where another statement follows.
     ``misplaced`` says what is wrong with a placeholder that cannot be one where it stands, None when all can.
+    ``client_bound``: the server takes no parameters for it. ``bound`` are the values a t-string brought, else None.
     """
 
-    __slots__ = ("count", "kind", "misplaced", "names", "preparable", "single", "sql", "text")
+    __slots__ = ("bound", "client_bound", "count", "kind", "misplaced", "names", "preparable", "single", "sql", "text")
 
     def __init__(
         self, text: str, sql: bytes, names: object, count: int, kind: str, single: bool, misplaced: object
@@ -74,6 +86,8 @@ class Query:
         self.single = single
         self.misplaced = misplaced
         self.preparable = single and kind in PREPARABLE
+        self.client_bound = count > 0 and kind in CLIENT_BOUND and not (kind == "CREATE" and _is_table_of_query(text))
+        self.bound = None
 
     def __reduce__(self):
         raise TypeError("a parsed query cannot be pickled")
@@ -112,6 +126,11 @@ class Query:
             raise ProgrammingError(f"parameters are missing: {', '.join(missing)}") from None
 
 
+def _is_table_of_query(text: str) -> bool:
+    """CREATE TABLE AS, which takes parameters."""
+    return _compiled(TABLE_OF_QUERY).search(text) is not None
+
+
 _bare: dict = {}
 _with_params: dict = {}
 
@@ -123,7 +142,11 @@ def read_query(query: object, has_params: bool, backslashes: bool = False) -> Qu
     (standard_conforming_strings off).
     """
     if type(query) is not str:
-        query = _text_of(query)
+        if type(query) is Query:
+            return query  # read already: a cursor with placeholders of its own
+        if is_template(query):
+            return _read_template(query, has_params, backslashes)
+        query = _text_of(query, has_params)
     if backslashes:
         return _read(query, has_params, True)  # rare, and not remembered: the same text means something else
     memo = _with_params if has_params else _bare
@@ -138,15 +161,99 @@ def read_query(query: object, has_params: bool, backslashes: bool = False) -> Qu
     return found
 
 
-def _text_of(query: object) -> str:
+def _read_template(template: object, has_params: bool, backslashes: bool) -> Query:
+    """The Query of a t-string, with its values."""
+    if has_params:
+        raise ProgrammingError("a t-string brings its own parameters: give none beside it")
+    values: list = []
+    query = _read(read_template(template, values), True, backslashes)
+    query.bound = values
+    return query
+
+
+def read_raw(text: object, backslashes: bool) -> Query:
+    """The Query of a text with PostgreSQL's own placeholders, ``$1`` and so on."""
+    if type(text) is not str:
+        text = _text_of(text, False)
+    reading = Reading(text, backslashes)
+    count = 0
+    while reading.advance():
+        if reading.group == PARAMETER:
+            count = max(count, int(text[reading.start + 1 : reading.at][:6]))
+    bare = read_query(text, False, backslashes)
+    return Query(bare.text, bare.sql, None, count, bare.kind, bare.single, None)
+
+
+def write_values(text: str, backslashes: bool, written: object) -> str:
+    """``text`` with what ``written(number, word)`` returns for each ``$n``; ``word`` is the word before it, in capitals.
+
+    A value never joins what stands beside it. Raises ProgrammingError where it stands beside a string: the server would
+    take the two for one.
+    """
+    reading = Reading(text, backslashes)
+    parts = []
+    at = 0
+    before = 0
+    word = ""
+    while reading.advance():
+        group = reading.group
+        if group == LINE_COMMENT or group == BLOCK_COMMENT:
+            continue
+        if group == WORD:
+            word = text[reading.start : reading.at].upper()
+        elif group != PARAMETER:
+            word = ""
+        if (group == PARAMETER and before in (STRING, DOLLAR, PARAMETER)) or (
+            before == PARAMETER and group in (STRING, DOLLAR)
+        ):
+            raise ProgrammingError(
+                f"a placeholder at character {reading.start + 1} stands beside a string: put an operator between them"
+            )
+        before = group
+        if group != PARAMETER:
+            continue
+        start = reading.start
+        parts.append(text[at:start])
+        if start and _joins(text[start - 1]):
+            parts.append(" ")
+        at = reading.at
+        parts.append(written(int(text[start + 1 : at]), word))
+        word = ""
+        if at < len(text) and _joins(text[at]):
+            parts.append(" ")
+    parts.append(text[at:])
+    return "".join(parts)
+
+
+def first_words(text: str, backslashes: bool) -> list:
+    """The words a statement begins with, in capitals, as far as a name's place."""
+    reading = Reading(text, backslashes)
+    words: list = []
+    while len(words) < 4 and reading.advance():
+        if reading.group == WORD:
+            words.append(text[reading.start : reading.at].upper())
+        elif reading.group != LINE_COMMENT and reading.group != BLOCK_COMMENT:
+            break
+    return words
+
+
+def _joins(char: str) -> bool:
+    return char in "_$'\".&" or char.isalnum() or ord(char) > 127
+
+
+def _text_of(query: object, has_params: bool) -> str:
     if isinstance(query, str):
         return str(query)
+    compose = getattr(query, "_query_text", None)
+    if compose is not None:
+        composed: str = compose(has_params)
+        return composed
     if isinstance(query, (bytes, bytearray)):
         try:
             return bytes(query).decode("utf-8")
         except UnicodeDecodeError as exc:
             raise DataError(f"the query's bytes are not UTF-8: {exc.reason} at byte {exc.start}") from None
-    raise ProgrammingError(f"a query is a str or bytes, not {type(query).__name__}")
+    raise ProgrammingError(f"a query is a str or bytes, an sql object or a t-string, not {type(query).__name__}")
 
 
 def _read(text: str, has_params: bool, backslashes: bool) -> Query:
