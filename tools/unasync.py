@@ -64,6 +64,7 @@ NAMES = {
     "__aiter__": "__iter__",
     "__anext__": "__next__",
     "StopAsyncIteration": "StopIteration",
+    "aclose": "close",
     "_async": "_sync",
 }
 PREFIX_RULE = "Async*"

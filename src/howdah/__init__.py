@@ -53,8 +53,12 @@ from howdah.errors import (
 )
 
 if TYPE_CHECKING:
+    from howdah._async.client_cursor import AsyncClientCursor, AsyncRawCursor
     from howdah._async.connection import AsyncConnection
     from howdah._async.cursor import AsyncCursor
+    from howdah._async.server_cursor import AsyncRawServerCursor, AsyncServerCursor
+    from howdah._sync.client_cursor import ClientCursor, RawCursor
+    from howdah._sync.server_cursor import RawServerCursor, ServerCursor
 
 __version__ = "0.1.0"
 
@@ -94,6 +98,14 @@ __all__ = [
     "Timestamp",
     "TimestampFromTicks",
     "Warning",
+    "ClientCursor",
+    "AsyncClientCursor",
+    "RawCursor",
+    "AsyncRawCursor",
+    "ServerCursor",
+    "AsyncServerCursor",
+    "RawServerCursor",
+    "AsyncRawServerCursor",
     "apilevel",
     "compiled",
     "connect",
@@ -105,6 +117,14 @@ __all__ = [
 _LAZY = {
     "AsyncConnection": "howdah._async.connection",
     "AsyncCursor": "howdah._async.cursor",
+    "AsyncClientCursor": "howdah._async.client_cursor",
+    "ClientCursor": "howdah._sync.client_cursor",
+    "AsyncRawCursor": "howdah._async.client_cursor",
+    "RawCursor": "howdah._sync.client_cursor",
+    "AsyncServerCursor": "howdah._async.server_cursor",
+    "ServerCursor": "howdah._sync.server_cursor",
+    "AsyncRawServerCursor": "howdah._async.server_cursor",
+    "RawServerCursor": "howdah._sync.server_cursor",
 }
 
 
@@ -115,7 +135,7 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(_LAZY[name]), name)
         globals()[name] = value
         return value
-    if name in ("embedded", "hooks", "rows"):
+    if name in ("embedded", "hooks", "rows", "sql"):
         from importlib import import_module
 
         return import_module("howdah." + name)

@@ -81,6 +81,7 @@ class AsyncThing(_AsyncPart[Row]):
 
     async def close(self) -> None:
         await spawn(self.read, 1)
+        await self.inner.aclose()
 
         async def inner() -> None:
             yield_ = lambda: (yield)
@@ -137,6 +138,7 @@ class Thing(_Part[Row]):
 
     def close(self) -> None:
         spawn(self.read, 1)
+        self.inner.close()
 
         def inner() -> None:
             yield_ = lambda: (yield)

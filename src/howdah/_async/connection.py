@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-    from howdah._typing import Self
+    from howdah._async.server_cursor import AsyncServerCursor
+    from howdah._typing import Query, Self
     from howdah.config.conninfo import Target
     from howdah.hooks import Hook
     from howdah.rows import RowFactory
@@ -39,6 +40,8 @@ class AsyncConnection(BaseConnection[Row], SettableProperties):
 
     _driver: Driver
     cursor_factory: type[AsyncCursor[Any]]
+    # what cursor(name) makes; None is AsyncServerCursor
+    server_cursor_factory: type[AsyncServerCursor[Any]] | None = None
 
     def __init__(self, session: Session, target: Target, row_factory: RowFactory[Row]) -> None:
         super().__init__(session, target)
@@ -152,24 +155,68 @@ class AsyncConnection(BaseConnection[Row], SettableProperties):
             await self.close()
 
     @overload
+    def cursor(
+        self, name: str, *, binary: bool = False, scrollable: bool | None = None, withhold: bool = False
+    ) -> AsyncServerCursor[Row]: ...
+
+    @overload
+    def cursor(
+        self,
+        name: str,
+        *,
+        binary: bool = False,
+        row_factory: RowFactory[CursorRow],
+        scrollable: bool | None = None,
+        withhold: bool = False,
+    ) -> AsyncServerCursor[CursorRow]: ...
+
+    @overload
     def cursor(self, *, binary: bool = False) -> AsyncCursor[Row]: ...
 
     @overload
     def cursor(self, *, binary: bool = False, row_factory: RowFactory[CursorRow]) -> AsyncCursor[CursorRow]: ...
 
-    def cursor(self, *, binary: bool = False, row_factory: RowFactory[Any] | None = None) -> AsyncCursor[Any]:
-        """A new cursor. ``binary``: results in binary format from the first use, of types howdah does not know as bytes."""
+    def cursor(
+        self,
+        name: str = "",
+        *,
+        binary: bool = False,
+        row_factory: RowFactory[Any] | None = None,
+        scrollable: bool | None = None,
+        withhold: bool = False,
+    ) -> AsyncCursor[Any]:
+        """A new cursor. ``binary``: results in binary format from the first use, of types howdah does not know as bytes.
+
+        With a ``name`` it is one that the server keeps (AsyncServerCursor, or ``server_cursor_factory``): ``scrollable`` and
+        ``withhold`` as DECLARE has them.
+        """
         if self._closed or self._session.closed:
             self._check_open()
         if self._messages:
             self._begin_call()
+        if name:
+            return self._server_cursor(name, binary, row_factory, scrollable, withhold)
         cursor = self.cursor_factory(self, row_factory=row_factory)
+        cursor._binary = binary
+        return cursor
+
+    def _server_cursor(
+        self, name: str, binary: bool, row_factory: Any, scrollable: bool | None, withhold: bool
+    ) -> AsyncServerCursor[Any]:
+        factory = self.server_cursor_factory
+        if factory is None:
+            from howdah._async.server_cursor import AsyncServerCursor
+
+            factory = AsyncServerCursor
+        cursor: AsyncServerCursor[Any] = factory(
+            self, name, row_factory=row_factory, scrollable=scrollable, withhold=withhold
+        )
         cursor._binary = binary
         return cursor
 
     async def execute(
         self,
-        query: str | bytes,
+        query: Query,
         params: Any = None,
         *,
         prepare: bool | None = None,

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from howdah._async.connection import AsyncConnection
-    from howdah._typing import Self
+    from howdah._async.stream import AsyncStream
+    from howdah._typing import Query, Self
 
 __all__ = ["AsyncCursor", "AsyncResults"]
 
@@ -49,7 +50,7 @@ class AsyncCursor(BaseCursor[Row]):
 
     async def execute(
         self,
-        query: str | bytes,
+        query: Query,
         params: Any = None,
         *,
         prepare: bool | None = None,
@@ -88,7 +89,7 @@ class AsyncCursor(BaseCursor[Row]):
         self._take(operation)
         return self
 
-    async def executemany(self, query: str | bytes, params_seq: Iterable[Any], *, timeout: float | None = None) -> None:
+    async def executemany(self, query: Query, params_seq: Iterable[Any], *, timeout: float | None = None) -> None:
         """Runs ``query`` once with each of the parameters, in one pipeline: one round trip for all.
 
         ``rowcount`` is then the sum; rows that the statements return are not kept. The first error ends the run, and
@@ -110,6 +111,26 @@ class AsyncCursor(BaseCursor[Row]):
                 self._hear(error)
                 raise
         self._take_many(operation)
+
+    def stream(
+        self,
+        query: Query,
+        params: Any = None,
+        *,
+        binary: bool | None = None,
+        size: int | None = None,
+        timeout: float | None = None,
+    ) -> AsyncStream[Row]:
+        """The rows of ``query`` one by one, fetched in pieces as they are used: memory stays flat, the server waits.
+
+        ``size``: how many rows a piece has; by default as many as fill a megabyte. A piece costs a round trip.
+        ``timeout``: seconds a piece may take. Inside a transaction the rows are part of it; in autocommit the stream has a
+        transaction of its own, committed with the last row and rolled back when it is left early. Any other use of the
+        connection ends the stream. Raises as execute() does, when the first row is asked for.
+        """
+        from howdah._async.stream import AsyncStream
+
+        return AsyncStream(self, query, params, self._binary if binary is None else binary, size, timeout)
 
     async def callproc(self, procname: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """Calls a function (``SELECT * FROM``) or a procedure (``CALL``) and returns the parameters as it left them (PEP 249).

@@ -77,6 +77,8 @@ class BaseConnection(Generic[Row]):
     _driver: Any
     # what arrived since a cursor last took its messages; None until the first one, so that quiet connections pay a test
     _unclaimed: list[Message] | None = None
+    # the stream that is open, if one is
+    _active: Any = None
 
     def __init__(self, session: Session, target: Target) -> None:
         self._session = session

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-    from howdah._typing import Self
+    from howdah._sync.server_cursor import ServerCursor
+    from howdah._typing import Query, Self
     from howdah.config.conninfo import Target
     from howdah.hooks import Hook
     from howdah.rows import RowFactory
@@ -39,6 +40,8 @@ class Connection(BaseConnection[Row], SettableProperties):
 
     _driver: Driver
     cursor_factory: type[Cursor[Any]]
+    # what cursor(name) makes; None is ServerCursor
+    server_cursor_factory: type[ServerCursor[Any]] | None = None
 
     def __init__(self, session: Session, target: Target, row_factory: RowFactory[Row]) -> None:
         super().__init__(session, target)
@@ -152,24 +155,68 @@ class Connection(BaseConnection[Row], SettableProperties):
             self.close()
 
     @overload
+    def cursor(
+        self, name: str, *, binary: bool = False, scrollable: bool | None = None, withhold: bool = False
+    ) -> ServerCursor[Row]: ...
+
+    @overload
+    def cursor(
+        self,
+        name: str,
+        *,
+        binary: bool = False,
+        row_factory: RowFactory[CursorRow],
+        scrollable: bool | None = None,
+        withhold: bool = False,
+    ) -> ServerCursor[CursorRow]: ...
+
+    @overload
     def cursor(self, *, binary: bool = False) -> Cursor[Row]: ...
 
     @overload
     def cursor(self, *, binary: bool = False, row_factory: RowFactory[CursorRow]) -> Cursor[CursorRow]: ...
 
-    def cursor(self, *, binary: bool = False, row_factory: RowFactory[Any] | None = None) -> Cursor[Any]:
-        """A new cursor. ``binary``: results in binary format from the first use, of types howdah does not know as bytes."""
+    def cursor(
+        self,
+        name: str = "",
+        *,
+        binary: bool = False,
+        row_factory: RowFactory[Any] | None = None,
+        scrollable: bool | None = None,
+        withhold: bool = False,
+    ) -> Cursor[Any]:
+        """A new cursor. ``binary``: results in binary format from the first use, of types howdah does not know as bytes.
+
+        With a ``name`` it is one that the server keeps (ServerCursor, or ``server_cursor_factory``): ``scrollable`` and
+        ``withhold`` as DECLARE has them.
+        """
         if self._closed or self._session.closed:
             self._check_open()
         if self._messages:
             self._begin_call()
+        if name:
+            return self._server_cursor(name, binary, row_factory, scrollable, withhold)
         cursor = self.cursor_factory(self, row_factory=row_factory)
+        cursor._binary = binary
+        return cursor
+
+    def _server_cursor(
+        self, name: str, binary: bool, row_factory: Any, scrollable: bool | None, withhold: bool
+    ) -> ServerCursor[Any]:
+        factory = self.server_cursor_factory
+        if factory is None:
+            from howdah._sync.server_cursor import ServerCursor
+
+            factory = ServerCursor
+        cursor: ServerCursor[Any] = factory(
+            self, name, row_factory=row_factory, scrollable=scrollable, withhold=withhold
+        )
         cursor._binary = binary
         return cursor
 
     def execute(
         self,
-        query: str | bytes,
+        query: Query,
         params: Any = None,
         *,
         prepare: bool | None = None,

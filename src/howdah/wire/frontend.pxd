@@ -16,6 +16,7 @@ cpdef int write_query(OutBuf out, bytes sql) except -1
 cpdef int write_parse(OutBuf out, bytes name, bytes sql, tuple oids) except -1
 cpdef int put_count(OutBuf out, Py_ssize_t count) except -1
 cpdef int write_describe_portal(OutBuf out) except -1
+cpdef int write_close_portal(OutBuf out) except -1
 @cython.locals(at=Py_ssize_t)
 cpdef int write_execute(OutBuf out, int max_rows) except -1
 @cython.locals(at=Py_ssize_t)

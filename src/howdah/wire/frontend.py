@@ -93,6 +93,11 @@ def write_execute(out, max_rows: int) -> None:
     out.finish(at)
 
 
+def write_close_portal(out) -> None:
+    """Close the unnamed portal; no error when there is none."""
+    out.put_bytes(b"C\0\0\0\6P\0")
+
+
 def write_close_statement(out, name: bytes) -> None:
     """Close the statement ``name``; no error when there is none."""
     at = out.begin(67)
