@@ -196,7 +196,10 @@ class Connection(BaseConnection[Row], SettableProperties):
             self._begin_call()
         if name:
             return self._server_cursor(name, binary, row_factory, scrollable, withhold)
-        cursor = self.cursor_factory(self, row_factory=row_factory)
+        # a keyword costs a dict for each cursor
+        cursor = (
+            self.cursor_factory(self) if row_factory is None else self.cursor_factory(self, row_factory=row_factory)
+        )
         cursor._binary = binary
         return cursor
 
