@@ -56,8 +56,10 @@ if TYPE_CHECKING:
     from howdah._async.client_cursor import AsyncClientCursor, AsyncRawCursor
     from howdah._async.connection import AsyncConnection
     from howdah._async.cursor import AsyncCursor
+    from howdah._async.pool import AsyncConnectionPool, AsyncNullConnectionPool
     from howdah._async.server_cursor import AsyncRawServerCursor, AsyncServerCursor
     from howdah._sync.client_cursor import ClientCursor, RawCursor
+    from howdah._sync.pool import ConnectionPool, NullConnectionPool
     from howdah._sync.server_cursor import RawServerCursor, ServerCursor
 
 __version__ = "0.1.0"
@@ -74,12 +76,15 @@ __all__ = [
     "ROWID",
     "STRING",
     "AsyncConnection",
+    "AsyncConnectionPool",
     "AsyncCursor",
+    "AsyncNullConnectionPool",
     "BaseConnection",
     "Binary",
     "Column",
     "Connection",
     "ConnectionInfo",
+    "ConnectionPool",
     "Cursor",
     "DataError",
     "DatabaseError",
@@ -91,6 +96,7 @@ __all__ = [
     "InternalError",
     "IsolationLevel",
     "NotSupportedError",
+    "NullConnectionPool",
     "OperationalError",
     "ProgrammingError",
     "Time",
@@ -116,6 +122,7 @@ __all__ = [
 
 _LAZY = {
     "AsyncConnection": "howdah._async.connection",
+    "AsyncConnectionPool": "howdah._async.pool",
     "AsyncCursor": "howdah._async.cursor",
     "AsyncClientCursor": "howdah._async.client_cursor",
     "ClientCursor": "howdah._sync.client_cursor",
@@ -125,6 +132,9 @@ _LAZY = {
     "ServerCursor": "howdah._sync.server_cursor",
     "AsyncRawServerCursor": "howdah._async.server_cursor",
     "RawServerCursor": "howdah._sync.server_cursor",
+    "AsyncNullConnectionPool": "howdah._async.pool",
+    "ConnectionPool": "howdah._sync.pool",
+    "NullConnectionPool": "howdah._sync.pool",
 }
 
 

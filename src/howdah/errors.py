@@ -7,6 +7,7 @@
         |__ DataError  IntegrityError  InternalError  ProgrammingError  NotSupportedError
         |__ OperationalError
             |__ ConnectionTimeout  QueryTimeout  CancellationTimeout  PipelineAborted  ProtocolError
+                PoolClosed  PoolTimeout  TooManyRequests
 
 Below these stands one class per SQLSTATE, named after PostgreSQL's condition names (Appendix A, "PostgreSQL
 Error Codes"): `unique_violation` (23505) is `UniqueViolation`, an IntegrityError. There are about 250, and a
@@ -39,9 +40,12 @@ __all__ = [
     "NotSupportedError",
     "OperationalError",
     "PipelineAborted",
+    "PoolClosed",
+    "PoolTimeout",
     "ProgrammingError",
     "ProtocolError",
     "QueryTimeout",
+    "TooManyRequests",
     "Warning",
     "lookup",
 ]
@@ -277,6 +281,18 @@ class CancellationTimeout(OperationalError):
 
 class PipelineAborted(OperationalError):
     """The statement was not run, because one before it in the same pipeline failed."""
+
+
+class PoolClosed(OperationalError):
+    """The pool is closed, or was closed while a caller waited for one of its connections."""
+
+
+class PoolTimeout(OperationalError):
+    """No connection of the pool became free in time. The text tells who holds them."""
+
+
+class TooManyRequests(OperationalError):
+    """As many callers as ``max_waiting`` allows wait for a connection already."""
 
 
 class ProtocolError(OperationalError):

@@ -127,13 +127,11 @@ class AsyncConnection(BaseConnection[Row], SettableProperties):
         self._begin_call()
         if self._closed:
             return
-        self._closed = True
-        lost = self._session.failure
-        try:
-            await self._driver.close()
-        finally:
-            if self._recorder is not None:
-                self._recorder.connection_closed(lost)
+        if self._pool is not None and self._pool._takes_back(self):
+            await self._pool.putconn(self)
+            return
+        self._hang_up()
+        await self._driver.close()
 
     async def __aenter__(self) -> Self:
         return self

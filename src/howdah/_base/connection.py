@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import os
 import sys
 import time
 import warnings
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 from howdah import errors
 from howdah._base.info import ConnectionInfo
 from howdah._typing import Row
+from howdah.core.execute import run_sql
 from howdah.core.server_memory import MEMORIES
 from howdah.core.session import STATUS_IDLE, Session
 from howdah.errors import Diagnostic, InterfaceError, ProgrammingError
@@ -59,6 +61,28 @@ def seconds(name: str, value: Any) -> float:
     return float(value)
 
 
+# all open connections, for _leave_to_parent
+_living: weakref.WeakSet[BaseConnection[Any]] = weakref.WeakSet()
+
+
+def _leave_to_parent() -> None:
+    """In a child that was forked: the sessions are the parent's. Nothing may be sent on them from here, not even good-bye."""
+    for connection in list(_living):
+        session = connection._session
+        if not session.closed:
+            session.fail(
+                InterfaceError("the connection belongs to the process that this one was forked from: open a new one")
+            )
+            driver = getattr(connection, "_driver", None)
+            if driver is not None:
+                driver.leave_to_parent()
+    _living.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)
+
+
 class BaseConnection(Generic[Row]):
     """State of a connection: its session, its transaction settings, its handlers."""
 
@@ -74,11 +98,16 @@ class BaseConnection(Generic[Row]):
     NotSupportedError = errors.NotSupportedError
 
     row_factory: RowFactory[Row]
+    cursor_factory: Any
     _driver: Any
     # what arrived since a cursor last took its messages; None until the first one, so that quiet connections pay a test
     _unclaimed: list[Message] | None = None
     # the stream that is open, if one is
     _active: Any = None
+    # of a connection that belongs to a pool: the pool, and its place there
+    _pool: Any = None
+    _slot: Any = None
+    _lock: Any
 
     def __init__(self, session: Session, target: Target) -> None:
         self._session = session
@@ -90,6 +119,7 @@ class BaseConnection(Generic[Row]):
         self._closed = False
         self._recorder: Recorder | None = None
         session.memory = MEMORIES.of(target)
+        _living.add(self)
         self._notice_handlers: list[NoticeHandler] = []
         self._notify_handlers: list[NotifyHandler] = []
         self._messages: list[Message] = []
@@ -285,6 +315,50 @@ class BaseConnection(Generic[Row]):
         address = self._target.address if self._target.is_unix else peer_address(driver.fileno())
         recorder.connect_done(address, None if driver.tls is None else driver.tls.attributes["protocol"])
         self._session.hook = recorder
+
+    def _hang_up(self) -> None:
+        """Closes the connection and waits for nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        lost = self._session.failure
+        try:
+            self._driver.hang_up()
+        finally:
+            if self._recorder is not None:
+                self._recorder.connection_closed(lost)
+
+    def _settings(self) -> tuple[Any, ...]:
+        """What a program may set on the connection, for a pool to bring back."""
+        return (
+            self._session.begin,
+            self._isolation_level,
+            self._read_only,
+            self._deferrable,
+            self._timeout,
+            self.row_factory,
+            self.cursor_factory,
+            self._session.prepare_threshold,
+        )
+
+    def _restore(self, settings: tuple[Any, ...]) -> None:
+        if settings != self._settings():
+            (
+                self._session.begin,
+                self._isolation_level,
+                self._read_only,
+                self._deferrable,
+                self._timeout,
+                self.row_factory,
+                self.cursor_factory,
+                self._session.prepare_threshold,
+            ) = settings
+
+    def _post(self, sql: bytes) -> Operation:
+        """Sends a statement of our own; its answer is read later (the driver's ``settle``)."""
+        operation = run_sql(self._session, sql)
+        self._driver.post(operation)
+        return operation
 
     def fileno(self) -> int:
         """The socket's file descriptor. Raises InterfaceError when the connection is closed."""

@@ -127,13 +127,11 @@ class Connection(BaseConnection[Row], SettableProperties):
         self._begin_call()
         if self._closed:
             return
-        self._closed = True
-        lost = self._session.failure
-        try:
-            self._driver.close()
-        finally:
-            if self._recorder is not None:
-                self._recorder.connection_closed(lost)
+        if self._pool is not None and self._pool._takes_back(self):
+            self._pool.putconn(self)
+            return
+        self._hang_up()
+        self._driver.close()
 
     def __enter__(self) -> Self:
         return self

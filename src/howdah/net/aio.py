@@ -118,8 +118,30 @@ class AioDriver(AioWire, asyncio.BufferedProtocol):
             await self.loop.sock_sendall(courier, message)
             return await self.loop.sock_recv(courier, 64) == b""
 
+    async def settle(self, operation: Operation, deadline: float) -> None:
+        """Waits for the answer to a posted operation. When it does not come until ``deadline``, the connection is closed."""
+        if not operation.done:
+            waiter = Waiter(self, None)
+            operation.waiter = waiter
+            timer = self.loop.call_later(max(deadline - time.monotonic(), 0), waiter.wake)
+            try:
+                await waiter
+            finally:
+                timer.cancel()
+                operation.waiter = None
+            if not operation.done:
+                self.session.fail(recovery.dropped(asyncio.TimeoutError()))
+                self.drop()
+                self.wake_all()
+        self.finish(operation)
+
     async def close(self) -> None:
         """Says good-bye and closes; waits for nothing but, with a transport, the loop's next turn."""
+        self.hang_up()
+        await asyncio.shield(self.gone)
+
+    def hang_up(self) -> None:
+        """close(), without the loop's next turn."""
         session = self.session
         if not session.closed:
             session.terminate()
@@ -135,7 +157,6 @@ class AioDriver(AioWire, asyncio.BufferedProtocol):
                     # TLS's own good-bye would wait for the server's; once ours is out there is nothing to wait for
                     self.loop.call_soon(self.transport.abort)
             self.wake_all()
-        await asyncio.shield(self.gone)
 
 
 async def resolve(loop: asyncio.AbstractEventLoop, target: Target, deadline: float | None) -> list[Any]:

@@ -14,6 +14,7 @@ What a request costs in Python is one frame, the shell's own.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -246,6 +247,18 @@ class AioWire:
             self.unsent = memoryview(data)[count:]
             self.loop.add_writer(self.sock, self.writable)
 
+    def post(self, operation: Operation) -> None:
+        """Sends what the session has to send and does not wait for the answer; the loop reads it."""
+        operation.sent = True
+        if self.session.hook is not None:
+            operation.sent_at = time.monotonic()
+        self.send()
+
+    def look(self) -> None:
+        """Reads what has arrived and the loop has not handed on yet."""
+        if self.transport is None and not self.session.closed:
+            self.readable()
+
     def finish(self, operation: Operation) -> None:
         """The operation is over: the hook gets it, the connection hands its news on."""
         session = self.session
@@ -361,6 +374,18 @@ class AioWire:
                 if not self.gone.done():
                     self.gone.set_result(None)
             self.sock.close()
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: closes this process's descriptor, and no more; the parent's loop watches the same socket."""
+        if self.transport is None:
+            self.sock.close()
+            return
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None and sock.fileno() >= 0:
+            # the transport will close this number one day: until then it means nothing
+            null = os.open(os.devnull, os.O_RDWR)
+            os.dup2(null, sock.fileno())
+            os.close(null)
 
     def close_now(self) -> None:
         """Drops the socket without waiting: for a connection that was never closed."""

@@ -238,7 +238,79 @@ class BlockingDriver:
             pass  # not connected any more
         self.sock.close()
 
+    def post(self, operation: Operation) -> None:
+        """Sends what the session has to send and does not wait for the answer; ``settle`` does."""
+        session = self.session
+        if session.hook is not None:
+            operation.sent_at = time.monotonic()
+        self.unsent = memoryview(bytes(self.unsent) + session.data_to_send())
+        self.in_io = True
+        try:
+            operation.sent = True
+            self.unsent = self.unsent[self.sock.send(self.unsent, MSG_DONTWAIT) :]
+        except BlockingIOError:
+            pass  # the rest goes with the next request
+        except OSError as exc:
+            self.lost(exc)
+        self.in_io = False
+        if session.closed:
+            self.drop()
+
+    def settle(self, operation: Operation, deadline: float) -> None:
+        """Reads the answer to a posted operation. When it does not come until ``deadline``, the connection is closed."""
+        session = self.session
+        operation.deadline = deadline
+        try:
+            self.exchange(operation)
+        except DeadlinePassed as exc:
+            session.fail(recovery.dropped(exc))
+        except OSError as exc:
+            if exc.errno is None:
+                raise
+            self.lost(exc)
+        finally:
+            if session.closed or self.in_io:
+                session.fail(
+                    OperationalError("the connection was closed: it was interrupted in the middle of an answer")
+                )
+                self.drop()
+        self.finish(operation)
+
+    def look(self) -> None:
+        """Reads what has arrived, and waits for nothing: the session then knows whether the connection still lives."""
+        session = self.session
+        if self.poller is None:
+            self.poller = select.poll()
+        self.poller.register(self.sock, select.POLLIN)
+        try:
+            while not session.closed and (self.poller.poll(0) or (self.tls is not None and self.sock.pending())):
+                self.in_io = True
+                try:
+                    count = self.sock.recv_into(session.get_buffer(), 0, MSG_DONTWAIT)
+                    if count:
+                        session.received(count)
+                    else:
+                        session.receive_eof()
+                except BlockingIOError:
+                    pass  # half a record of TLS
+                self.in_io = False
+        except OSError as exc:
+            if exc.errno is None:
+                raise
+            self.lost(exc)
+        finally:
+            if self.in_io and not session.closed:
+                session.fail(OperationalError("the connection was closed: reading was interrupted"))
+            if session.closed:
+                self.drop()
+        if session.notices or session.notifications:
+            self.news()
+
     def close(self) -> None:
+        """Says good-bye and closes; never waits."""
+        self.hang_up()
+
+    def hang_up(self) -> None:
         """Says good-bye and closes; never waits."""
         session = self.session
         if not session.closed:
@@ -249,6 +321,10 @@ class BlockingDriver:
                 pass  # the server is gone or does not read: closing the socket says the same
             session.receive_eof()
             self.drop()
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: closes this process's descriptor, and no more; shutdown would end the parent's session."""
+        self.sock.close()
 
     def close_now(self) -> None:
         """Drops the socket without a word: for a connection that was never closed."""
